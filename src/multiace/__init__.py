@@ -1,0 +1,1 @@
+"""Build, train, probe and run E(3)-equivariant atom-centred interatomic potentials."""
