@@ -1,0 +1,40 @@
+"""Settings of every test: the runtime shape checker, one thread, fixed seeds."""
+
+import os
+
+from hypothesis import settings
+from jaxtyping import install_import_hook
+
+# The hook must be there before the first import of multiace. MULTIACE_TYPECHECK=0 runs without it.
+if os.environ.get("MULTIACE_TYPECHECK", "1") != "0":
+    install_import_hook("multiace", "beartype.beartype")
+
+import numpy as np
+import pytest
+import torch
+
+settings.register_profile("multiace", deadline=None, derandomize=True, max_examples=25)
+settings.load_profile("multiace")
+
+
+def pytest_configure() -> None:
+    """Compute with one thread: tests are small, and pytest-xdist uses the other cores."""
+    torch.set_num_threads(1)
+
+
+@pytest.fixture(autouse=True)
+def _fixed_seeds_and_default_dtype():
+    """Start each test from the same random state; fail one that moves the default dtype."""
+    torch.manual_seed(0)
+    np.random.seed(0)  # noqa: NPY002 - third parties still draw from it
+    before = torch.get_default_dtype()
+    yield
+    after = torch.get_default_dtype()
+    torch.set_default_dtype(before)
+    assert after == before, f"the process-wide dtype was left at {after}"
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    """Return NumPy's generator with a fixed seed."""
+    return np.random.default_rng(0)
