@@ -1,0 +1,19 @@
+"""Structures, neighbour lists, graphs and batches of graphs."""
+
+from __future__ import annotations
+
+from multiace.geometry.batch import batch_graphs, batches_by
+from multiace.geometry.graph import Graph, build_graph
+from multiace.geometry.neighbours import NeighbourList, neighbour_list
+from multiace.geometry.structure import Labels, Structure
+
+__all__ = [
+    "Graph",
+    "Labels",
+    "NeighbourList",
+    "Structure",
+    "batch_graphs",
+    "batches_by",
+    "build_graph",
+    "neighbour_list",
+]

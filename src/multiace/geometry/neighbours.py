@@ -1,0 +1,96 @@
+"""All pairs of atoms within a cutoff, images included."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float64, Int64
+from vesin import NeighborList
+
+from multiace.geometry.structure import Structure
+
+_SEARCH_MARGIN = 1e-6
+"""The search runs this much (relative) beyond the cutoff; our own distances then decide."""
+
+
+@dataclass(frozen=True, eq=False)
+class NeighbourList:
+    """Directed edges sorted by receiver, then sender, then shift.
+
+    Args:
+        senders: neighbours j.
+        receivers: centres i, ascending.
+        shifts: the image of j in whole cell vectors; 0 in directions that are not periodic.
+        vectors: r_ji = r_j - r_i + shift @ cell, Å.
+    """
+
+    senders: Int64[np.ndarray, " edges"]
+    receivers: Int64[np.ndarray, " edges"]
+    shifts: Int64[np.ndarray, "edges 3"]
+    vectors: Float64[np.ndarray, "edges 3"]
+
+    @property
+    def n_edges(self) -> int:
+        """Number of directed edges."""
+        return len(self.senders)
+
+
+def neighbour_list(structure: Structure, cutoff: float) -> NeighbourList:
+    """List every directed pair with |r_ji| < cutoff.
+
+    Each pair occurs as j -> i and as i -> j, with vectors that are exactly opposite. Images of an
+    atom are neighbours of the atom itself when the cell is smaller than the cutoff. Cells may be
+    skewed or left-handed, atoms may lie outside the box, and directions that are not periodic may
+    have any row or none. The vectors are r_j - r_i first and the shift after, so that a common
+    translation costs no more than the rounding of the positions themselves.
+
+    Args:
+        structure: atoms, cell and periodic directions.
+        cutoff: Å, positive.
+
+    Raises:
+        ValueError: the cutoff is not a positive finite number.
+
+    Example:
+        >>> pair = Structure(numbers=[1, 1], positions=[[0, 0, 0], [0, 0, 0.74]])
+        >>> neighbour_list(pair, cutoff=2.0).vectors.tolist()
+        [[0.0, 0.0, 0.74], [0.0, 0.0, -0.74]]
+    """
+    if not (np.isfinite(cutoff) and cutoff > 0):
+        raise ValueError(f"cutoff must be a positive number of Å, got {cutoff}.")
+    box = _spanning_cell(structure)
+    periodic = np.array(structure.pbc)
+
+    centred = structure.positions - structure.positions.mean(axis=0)
+    fractional = centred @ np.linalg.inv(box)
+    wraps = np.where(periodic, np.floor(fractional), 0.0)  # (atoms, 3) whole cells
+    search = NeighborList(cutoff=cutoff * (1 + _SEARCH_MARGIN), full_list=True, n_threads=1)
+    receivers, senders, shifts = search.compute(
+        points=centred - wraps @ box, box=box, periodic=periodic, quantities="ijS"
+    )
+    receivers = receivers.astype(np.int64)
+    senders = senders.astype(np.int64)
+    cells = wraps.astype(np.int64)
+    shifts = shifts.astype(np.int64) + cells[receivers] - cells[senders]
+
+    positions = structure.positions
+    # Written out, not a matrix product: BLAS may round the two directions of a pair differently.
+    images = shifts[:, 0:1] * box[0] + shifts[:, 1:2] * box[1] + shifts[:, 2:3] * box[2]
+    vectors = (positions[senders] - positions[receivers]) + images
+    order = np.lexsort((*shifts.T[::-1], senders, receivers))
+    order = order[np.square(vectors[order]).sum(axis=1) < cutoff**2]
+    return NeighbourList(senders[order], receivers[order], shifts[order], vectors[order])
+
+
+def _spanning_cell(structure: Structure) -> Float64[np.ndarray, "3 3"]:
+    """Return the cell with unit normals in place of rows that are not periodic."""
+    periodic = np.array(structure.pbc)
+    box = np.eye(3)
+    if structure.cell is None or not periodic.any():
+        return box
+    rows = structure.cell[periodic]
+    normals = np.linalg.svd(rows, full_matrices=True)[2][len(rows) :]
+    box[periodic] = rows
+    box[~periodic] = normals
+    return box
