@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from fractions import Fraction
-from functools import lru_cache
+from functools import cache
 from math import factorial, sqrt
 
 import numpy as np
 from jaxtyping import Complex128, Float64
 
 
-@lru_cache(maxsize=None)
+@cache
 def clebsch_gordan(l1: int, l2: int, l3: int) -> Float64[np.ndarray, "m1 m2 m3"]:
     """Compute the coefficients that couple real components of degrees l1 and l2 to degree l3.
 
@@ -78,9 +78,7 @@ def _wigner_3j(l1: int, l2: int, l3: int, k1: int, k2: int) -> float:
             * factorial(l1 - k1 - t)
             * factorial(l2 + k2 - t),
         )
-        for t in range(
-            max(0, l2 - l3 - k1, l1 - l3 + k2), min(l1 + l2 - l3, l1 - k1, l2 + k2) + 1
-        )
+        for t in range(max(0, l2 - l3 - k1, l1 - l3 + k2), min(l1 + l2 - l3, l1 - k1, l2 + k2) + 1)
     )
     square = Fraction(
         factorial(l1 + l2 - l3) * factorial(l1 - l2 + l3) * factorial(-l1 + l2 + l3),
@@ -92,7 +90,7 @@ def _wigner_3j(l1: int, l2: int, l3: int, k1: int, k2: int) -> float:
     return sign * sqrt(square * total * total)
 
 
-@lru_cache(maxsize=None)
+@cache
 def _real_from_complex(l: int) -> Complex128[np.ndarray, "m k"]:
     """Give U with Y^real_m = sum_k U_mk Y^complex_k.
 

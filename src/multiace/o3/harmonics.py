@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 import torch
@@ -50,19 +50,25 @@ def spherical_harmonics(
     if not 0 <= l_max <= L_MAX:
         raise ValueError(
             f"l_max must be between 0 and {L_MAX}, got {l_max}. "
-            "Interatomic potentials rarely gain from degrees above 4; choose a smaller one."
+            "Choose one of these, or l_max = 3, which is enough for most potentials."
         )
     degree = torch.ones_like(directions[:, :1])
     degrees = [degree]
-    for l in range(1, l_max + 1):
+    for step in _steps(l_max, directions.dtype, directions.device):
         products = (degree.unsqueeze(2) * directions.unsqueeze(1)).flatten(1)  # (edges, 3 (2l-1))
-        degree = products @ _step_up(l, directions.dtype, directions.device)  # (edges, 2l+1)
+        degree = products @ step  # (edges, 2l+1)
         degrees.append(degree)
     return torch.cat(degrees, dim=1)
 
 
-@lru_cache(maxsize=None)
-def _step_up(l: int, dtype: torch.dtype, device: torch.device) -> Float[Tensor, "product m"]:
+@torch.compiler.assume_constant_result
+def _steps(l_max: int, dtype: torch.dtype, device: torch.device) -> list[Tensor]:
+    """Give the matrices of the recursion up to l_max; a compiler takes them as constants."""
+    return [_step(l, dtype, device) for l in range(1, l_max + 1)]
+
+
+@cache
+def _step(l: int, dtype: torch.dtype, device: torch.device) -> Float[Tensor, "product m"]:
     """Give the matrix that takes Y_{l-1, m1} times (x, y, z), flattened, to Y_{l, m}."""
     coefficients = clebsch_gordan(l - 1, 1, l)[:, [2, 0, 1], :]  # from y, z, x to x, y, z
     # At the pole every Y_lm is zero but Y_l0 = sqrt(2l + 1): there the recursion has one term.
