@@ -38,3 +38,15 @@ def _fixed_seeds_and_default_dtype():
 def rng() -> np.random.Generator:
     """Return NumPy's generator with a fixed seed."""
     return np.random.default_rng(0)
+
+
+@pytest.fixture
+def random_potential():
+    """Return a small potential for H, C and O in float64 with random weights."""
+    from multiace.design import Design, Statistics
+    from multiace.potential import Potential
+
+    design = Design(layers=2, channels=4, l_max=2, features_l_max=1, cutoff=3.0)
+    energies = {"H": -13.0, "C": -1029.0, "O": -2041.0}
+    statistics = Statistics(mean_neighbours=4.0, atomic_energies=energies)
+    return Potential(design, (1, 6, 8), statistics, dtype=torch.float64, seed=1)

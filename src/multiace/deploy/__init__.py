@@ -1,0 +1,1 @@
+"""Potentials in the simulation codes that people run."""

@@ -1,0 +1,131 @@
+"""A potential as an ASE calculator."""
+
+from __future__ import annotations
+
+from os import PathLike
+from typing import Any, ClassVar
+
+import numpy as np
+import torch
+from ase import Atoms
+from ase.calculators.calculator import (
+    Calculator,
+    CalculatorError,
+    PropertyNotImplementedError,
+    all_changes,
+)
+from ase.stress import full_3x3_to_voigt_6_stress
+
+from multiace.checkpoint import load_model
+from multiace.geometry import Structure, build_graph
+from multiace.potential import Potential
+
+
+class ASECalculator(Calculator):
+    """Energies, forces and stress of a potential for ASE.
+
+    `energy` and `free_energy` in eV (equal: there is no electronic entropy), `energies` in eV per
+    atom, `forces` in eV/Å, `stress` in eV/Å^3 as a Voigt vector (xx, yy, zz, yz, xz, xy) with
+    ASE's sign. The stress exists only where all three directions are periodic: a slab or a
+    molecule has no volume.
+
+    Args:
+        potential: a model file, or a `Potential`, used as it is.
+        dtype: compute type of a model read from a file; None is the one it was trained in.
+        device: where a model read from a file computes.
+
+    Raises:
+        ValueError: `dtype` or `device` is given for a `Potential`.
+        ModelFileError: the file is not a model.
+
+    Example:
+        >>> from ase.build import molecule
+        >>> from multiace import Design, Potential
+        >>> from multiace.design import Statistics
+        >>> statistics = Statistics(mean_neighbours=2, atomic_energies={"H": -10, "O": -430})
+        >>> potential = Potential(Design(channels=4), (1, 8), statistics, seed=0)
+        >>> water = molecule("H2O")
+        >>> water.calc = ASECalculator(potential)
+        >>> water.get_forces().shape
+        (3, 3)
+    """
+
+    implemented_properties: ClassVar[list[str]] = [
+        "energy",
+        "free_energy",
+        "energies",
+        "forces",
+        "stress",
+    ]
+    ignored_changes: ClassVar[set[str]] = {"initial_charges", "initial_magmoms"}
+
+    def __init__(
+        self,
+        potential: Potential | str | PathLike[str],
+        *,
+        dtype: torch.dtype | None = None,
+        device: torch.device | str | None = None,
+    ) -> None:
+        super().__init__()
+        if isinstance(potential, Potential):
+            if dtype is not None or device is not None:
+                raise ValueError(
+                    "dtype and device belong to a model file: a Potential keeps its own. Leave "
+                    "them out, or pass the file's path."
+                )
+            self.potential = potential
+        else:
+            self.potential = load_model(potential, dtype=dtype, device=device or "cpu")
+
+    def calculate(
+        self,
+        atoms: Atoms | None = None,
+        properties: list[str] | None = None,
+        system_changes: list[str] = all_changes,
+    ) -> None:
+        """Compute every property of the atoms at once.
+
+        Raises:
+            PropertyNotImplementedError: the stress of a structure that is not periodic in three
+                directions.
+            CalculatorError: a result is not finite.
+            ElementError: an element that the potential does not know.
+        """
+        structure = Structure.from_ase(self.atoms if atoms is None else atoms)
+        if structure.volume is None and "stress" in (properties or ()):
+            raise PropertyNotImplementedError(
+                f"The stress needs a volume, and with pbc = {structure.pbc} there is none. Make "
+                "all three directions periodic, or do not ask for the stress."
+            )
+        super().calculate(atoms, properties, system_changes)
+        self.results = {}
+        results = self._evaluate(structure)
+        for name, value in results.items():
+            if not np.isfinite(value).all():
+                raise CalculatorError(
+                    f"The {name} predicted for {self.atoms.get_chemical_formula()} is not finite, "
+                    "so the run must not go on. Look at the last structures: overlapping atoms or "
+                    "a time step that is too long are the usual causes."
+                )
+        self.results = results
+
+    def _evaluate(self, structure: Structure) -> dict[str, Any]:
+        potential = self.potential
+        periodic = structure.volume is not None
+        graph = build_graph(structure, potential.cutoff, potential.elements)
+        graph = graph.to(next(potential.parameters()).device, potential.dtype)
+        with torch.no_grad():
+            prediction = potential(graph, forces=True, stress=periodic)
+        assert prediction.forces is not None
+        energy = float(prediction.energy[0])
+        results: dict[str, Any] = {
+            "energy": energy,
+            "free_energy": energy,
+            "energies": prediction.energies.cpu().double().numpy(),
+            "forces": prediction.forces.cpu().double().numpy(),
+        }
+        if periodic:
+            assert prediction.stress is not None
+            stress = prediction.stress[0].cpu().double().numpy()
+            results["stress"] = full_3x3_to_voigt_6_stress(stress)
+        return results

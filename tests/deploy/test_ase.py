@@ -1,0 +1,145 @@
+"""ASE calculator: properties, caching, faults."""
+
+import numpy as np
+import pytest
+import torch
+from ase import Atoms, units
+from ase.build import bulk, molecule
+from ase.calculators.calculator import CalculatorError, PropertyNotImplementedError
+from ase.md.verlet import VelocityVerlet
+
+import multiace
+from multiace.checkpoint import save_model
+from multiace.elements import ElementError
+from multiace.geometry import Structure, build_graph
+
+
+@pytest.fixture
+def ethanol(random_potential) -> Atoms:
+    atoms = molecule("CH3CH2OH")
+    atoms.calc = multiace.ASECalculator(random_potential)
+    return atoms
+
+
+@pytest.fixture
+def crystal(random_potential) -> Atoms:
+    atoms = bulk("C", "diamond", a=3.6, cubic=True)
+    atoms.rattle(0.1, seed=1)
+    atoms.calc = multiace.ASECalculator(random_potential)
+    return atoms
+
+
+def test_results_are_those_of_the_potential(ethanol, random_potential):
+    graph = build_graph(
+        Structure.from_ase(ethanol), random_potential.cutoff, random_potential.elements
+    )
+    prediction = random_potential(graph)
+    assert ethanol.get_potential_energy() == prediction.energy.item()
+    assert ethanol.get_potential_energy(force_consistent=True) == prediction.energy.item()
+    np.testing.assert_array_equal(ethanol.get_forces(), prediction.forces.detach().numpy())
+    np.testing.assert_allclose(
+        ethanol.get_potential_energies().sum(), prediction.energy.item(), rtol=1e-12
+    )
+
+
+@pytest.mark.parametrize("atom", [0, 4])
+def test_forces_are_minus_the_gradient_of_the_energy(ethanol, atom):
+    forces = ethanol.get_forces()[atom]
+    step = 1e-4
+    for axis in range(3):
+        energies = []
+        for sign in (1, -1):
+            moved = ethanol.copy()
+            moved.positions[atom, axis] += sign * step
+            moved.calc = ethanol.calc
+            energies.append(moved.get_potential_energy())
+        assert forces[axis] == pytest.approx(-(energies[0] - energies[1]) / (2 * step), abs=1e-6)
+
+
+def test_stress_is_the_derivative_by_strain_in_voigt_order(crystal):
+    stress = crystal.get_stress()
+    step = 1e-5
+    for voigt, (row, column) in enumerate([(0, 0), (1, 1), (2, 2), (1, 2), (0, 2), (0, 1)]):
+        energies = []
+        for sign in (1, -1):
+            strain = np.zeros((3, 3))
+            strain[row, column] += sign * step / 2
+            strain[column, row] += sign * step / 2
+            strained = crystal.copy()
+            strained.set_cell(crystal.cell @ (np.eye(3) + strain), scale_atoms=True)
+            strained.calc = crystal.calc
+            energies.append(strained.get_potential_energy())
+        derivative = (energies[0] - energies[1]) / (2 * step) / crystal.get_volume()
+        assert stress[voigt] == pytest.approx(derivative, abs=1e-7)
+
+
+@pytest.mark.parametrize("pbc", [(False, False, False), (True, True, False)])
+def test_stress_is_refused_without_a_volume(crystal, pbc):
+    crystal.pbc = pbc
+    energy = crystal.get_potential_energy()
+    with pytest.raises(PropertyNotImplementedError, match="needs a volume"):
+        crystal.get_stress()
+    assert crystal.get_potential_energy() == energy
+
+
+def test_nothing_is_computed_again_until_something_moves(ethanol, random_potential, monkeypatch):
+    calls = []
+    forward = type(random_potential).forward
+
+    def counted(self, *arguments, **options):
+        calls.append(1)
+        return forward(self, *arguments, **options)
+
+    monkeypatch.setattr(type(random_potential), "forward", counted)
+    first = ethanol.get_potential_energy()
+    ethanol.get_forces()
+    ethanol.set_initial_charges(np.ones(len(ethanol)))
+    ethanol.get_potential_energies()
+    assert len(calls) == 1
+    ethanol.positions[0] += 0.01
+    assert ethanol.get_potential_energy() != first
+    assert len(calls) == 2
+    ethanol.cell = np.eye(3) * 8
+    ethanol.pbc = True
+    ethanol.get_stress()
+    assert len(calls) == 3
+
+
+def test_an_element_the_potential_does_not_know_is_named(random_potential):
+    atoms = Atoms("CS", positions=[[0, 0, 0], [0, 0, 1.5]])
+    atoms.calc = multiace.ASECalculator(random_potential)
+    with pytest.raises(ElementError, match="S, which the model does not know"):
+        atoms.get_potential_energy()
+
+
+def test_a_result_that_is_not_finite_stops_molecular_dynamics(ethanol, random_potential):
+    dynamics = VelocityVerlet(ethanol, timestep=0.5 * units.fs)
+    dynamics.run(2)
+    with torch.no_grad():
+        next(random_potential.parameters()).fill_(torch.nan)
+    with pytest.raises(CalculatorError, match="not finite"):
+        dynamics.run(1)
+
+
+def test_a_model_file_gives_the_results_of_the_potential_it_holds(
+    ethanol, random_potential, tmp_path
+):
+    path = tmp_path / "model.safetensors"
+    save_model(path, random_potential, {})
+    copy = ethanol.copy()
+    copy.calc = multiace.ASECalculator(path)
+    np.testing.assert_array_equal(copy.get_forces(), ethanol.get_forces())
+    copy.calc = multiace.ASECalculator(path, dtype=torch.float32)
+    np.testing.assert_allclose(copy.get_forces(), ethanol.get_forces(), atol=1e-4)
+
+
+def test_dtype_and_device_belong_to_model_files(random_potential):
+    with pytest.raises(ValueError, match="dtype and device belong to a model file"):
+        multiace.ASECalculator(random_potential, dtype=torch.float64)
+
+
+def test_an_isolated_atom_has_no_forces(random_potential):
+    atom = Atoms("O", positions=[[1e4, 0, 0]])
+    atom.calc = multiace.ASECalculator(random_potential)
+    assert np.isfinite(atom.get_potential_energy())
+    np.testing.assert_array_equal(atom.get_forces(), np.zeros((1, 3)))
