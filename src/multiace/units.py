@@ -34,3 +34,6 @@ COULOMB: Final = HARTREE * BOHR
 
 MEV: Final = 1e-3
 """One meV in eV."""
+
+COULOMB: Final = HARTREE * BOHR
+"""e^2 / (4 pi eps0) in eV Å."""

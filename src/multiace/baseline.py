@@ -1,0 +1,111 @@
+"""What is known of the energy before any layer: E0, shift, scale and core repulsion."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Literal, Self
+
+import torch
+from jaxtyping import Float, Float64, Int
+from torch import Tensor, nn
+
+from multiace.design.statistics import Statistics
+from multiace.elements import symbol_of
+from multiace.repulsion import Repulsion
+
+
+class Baseline(nn.Module):
+    """E_i = E0_z + shift_z + V_i + scale_z sum_t R_t, summed in float64 whatever the model's dtype.
+
+    V is the ZBL repulsion; `inside`, the scale multiplies it as it does the R_t.
+
+    Args:
+        elements: atomic numbers of the model, sorted.
+        statistics: E0, shift and scale.
+        shifted: whether there is a shift.
+        per_element: one shift and scale for each element.
+        trainable: train shift and scale.
+        zbl: none, outside or inside.
+        dtype: dtype of the trained numbers.
+
+    Raises:
+        ValueError: an element without E0.
+    """
+
+    def __init__(
+        self,
+        elements: tuple[int, ...],
+        statistics: Statistics,
+        *,
+        shifted: bool,
+        scaled: bool,
+        per_element: bool,
+        trainable: bool,
+        zbl: Literal["none", "outside", "inside"],
+        dtype: torch.dtype,
+    ) -> None:
+        super().__init__()
+        symbols = [symbol_of(number) for number in elements]
+        missing = [symbol for symbol in symbols if symbol not in statistics.atomic_energies]
+        if missing:
+            raise ValueError(
+                f"statistics.atomic_energies has no E0 for {', '.join(missing)}. "
+                "Give one for every element of the model."
+            )
+        energies = [statistics.atomic_energies[symbol] for symbol in symbols]
+        some = symbols if per_element else symbols[:1]
+        self.shifted, self.zbl = shifted, zbl
+        self.atomic_energies = torch.tensor(energies, dtype=torch.float64)
+        self.scale = torch.tensor([statistics.scale_of(s) for s in some], dtype=torch.float64)
+        self.shift = torch.tensor([statistics.shift_of(s) for s in some], dtype=torch.float64)
+        if trainable and scaled:
+            self.scale = nn.Parameter(self.scale.to(dtype))
+        if trainable and shifted:
+            self.shift = nn.Parameter(self.shift.to(dtype))
+        self.repulsion = None if zbl == "none" else Repulsion(elements)
+
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+        """Follow the model to its device, but keep E0, shift and scale in float64."""
+        super()._apply(fn, recurse)
+        device = fn(self.atomic_energies).device
+        self.atomic_energies = self.atomic_energies.to(device)
+        for name in ("scale", "shift"):
+            if not isinstance(getattr(self, name), nn.Parameter):
+                setattr(self, name, getattr(self, name).to(device))
+        return self
+
+    def terms(self, n_readouts: tuple[int, ...]) -> tuple[str, ...]:
+        """Name the columns that `forward` returns.
+
+        Args:
+            n_readouts: numbers t of the layers that have a readout.
+        """
+        before = ["E0"] + ["shift"] * self.shifted + ["ZBL"] * (self.repulsion is not None)
+        return (*before, *(f"E{t}" for t in n_readouts))
+
+    def forward(
+        self,
+        readouts: list[Float[Tensor, " owned"]],
+        species: Int[Tensor, " owned"],
+        repulsion: Float[Tensor, " owned"] | None,
+    ) -> Float64[Tensor, "owned terms"]:
+        """Return the terms of each atom's energy in eV; their sum is the energy.
+
+        Args:
+            readouts: R_t of each layer that has one.
+            species: element of each atom.
+            repulsion: V_i, if the model has ZBL.
+        """
+        scale = self._of(self.scale, species)
+        columns = [self.atomic_energies[species]]
+        if self.shifted:
+            columns.append(self._of(self.shift, species))
+        if repulsion is not None:
+            inside = self.zbl == "inside"
+            columns.append(repulsion.double() * scale if inside else repulsion.double())
+        columns.extend(readout.double() * scale for readout in readouts)
+        return torch.stack(columns, dim=1)
+
+    def _of(self, values: Tensor, species: Tensor) -> Tensor:
+        values = values.double()
+        return values.expand(len(species)) if len(values) == 1 else values[species]

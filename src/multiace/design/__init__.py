@@ -1,0 +1,7 @@
+"""The design space as data: `Design`, its rules, layout, cost and description."""
+
+from multiace.design.check import DesignError
+from multiace.design.spec import Design
+from multiace.design.statistics import Statistics
+
+__all__ = ["Design", "DesignError", "Statistics"]

@@ -1,0 +1,86 @@
+"""Rules that tie fields of a Design together."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from multiace.design.spec import Design
+
+
+class DesignError(ValueError):
+    """A Design without meaning: says the field, its value, the rule and the way out."""
+
+
+def check(design: Design) -> None:
+    """Refuse combinations of fields that have no meaning.
+
+    Raises:
+        DesignError: naming the field, its value, the rule and what to do.
+    """
+    from multiace.design.spec import PER_LAYER_FIELDS
+
+    for path in PER_LAYER_FIELDS:
+        design.per_layer(path)
+    _check_radial(design)
+    _check_products(design)
+    _check_widths(design)
+    if all(kind == "none" for kind in design.per_layer("readout.kind")):
+        raise DesignError(
+            "readout.kind is 'none' for every layer: nothing would give an energy. "
+            "Set at least one layer to 'linear' or 'mlp'."
+        )
+
+
+def _check_radial(design: Design) -> None:
+    radial = design.radial
+    if radial.bias and radial.envelope_on == "basis":
+        raise DesignError(
+            "radial.bias with radial.envelope_on: basis gives R(cutoff) != 0, and forces that "
+            "jump when an atom crosses the cutoff. Set radial.envelope_on: weights."
+        )
+    if radial.bias and not any(design.per_layer("radial.hidden")):
+        raise DesignError(
+            "radial.bias has no effect without hidden layers (radial.hidden: []). "
+            "Leave it out, or give hidden layers."
+        )
+    if radial.trainable and radial.family == "chebyshev":
+        raise DesignError(
+            "radial.trainable: Chebyshev polynomials have nothing to train. "
+            "Use radial.family: bessel or gaussian, or radial.trainable: false."
+        )
+
+
+def _check_products(design: Design) -> None:
+    rows = zip(
+        design.per_layer("product_basis.correlation"),
+        design.per_layer("update.linear"),
+        design.per_layer("update.nonlinearity"),
+        design.per_layer("channels"),
+        strict=True,
+    )
+    for layer, (correlation, linear, nonlinearity, channels) in enumerate(rows, 1):
+        if correlation == 1 or linear != "none":
+            continue
+        if nonlinearity == "gate":
+            raise DesignError(
+                f"Layer {layer}: a gate after a product basis (correlation {correlation}) takes "
+                "its gate scalars from update.linear, which is 'none'. Use 'shared' or "
+                "'per_element'."
+            )
+        if isinstance(channels, dict) and len(set(channels.values())) > 1:
+            raise DesignError(
+                f"Layer {layer}: products (correlation {correlation}) are taken channel by "
+                "channel, so widths that differ by l need update.linear: shared or per_element."
+            )
+
+
+def _check_widths(design: Design) -> None:
+    rows = zip(design.per_layer("channels"), design.per_layer("features_l_max"), strict=True)
+    for layer, (channels, l_max) in enumerate(rows, 1):
+        missing = [] if isinstance(channels, int) else sorted(set(range(l_max + 1)) - set(channels))
+        if missing:
+            raise DesignError(
+                f"channels of layer {layer} has no entry for l = {missing[0]}, but features_l_max "
+                f"is {l_max}. Give a width for every l from 0 to {l_max}."
+            )

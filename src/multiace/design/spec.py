@@ -1,0 +1,300 @@
+"""`Design`: one point of the Multi-ACE design space, as plain, frozen, typed data."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+
+from multiace.design.per_layer import PerLayer, expand
+
+FORMAT_VERSION = 1
+"""Version of the meaning of a Design; defaults below are frozen with it."""
+
+Positive = Annotated[int, Field(ge=1)]
+Degree = Annotated[int, Field(ge=0, le=6)]
+Correlation = Annotated[int, Field(ge=1, le=4)]
+Widths = Positive | dict[Degree, Positive]
+
+Hidden = tuple[Positive, ...]
+SpeciesDependence = Literal["none", "sender", "receiver", "pair"]
+LinearMap = Literal["none", "shared"]
+PooledMap = Literal["shared", "per_element", "shared_then_per_element"]
+UpdateMap = Literal["none", "shared", "per_element"]
+SelfConnection = Literal["none", "identity", "linear", "per_element"]
+Nonlinearity = Literal["none", "gate", "norm"]
+ReadoutKind = Literal["none", "linear", "mlp"]
+
+
+class _Group(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def _one_network(value: object) -> object:
+    """Take a list of widths as one network, so that a list of lists is one network a layer."""
+    widths = isinstance(value, list) and not any(isinstance(entry, list) for entry in value)
+    return tuple(value) if widths else value
+
+
+class Radial(_Group):
+    """Radial functions R_{p c}(r; z_j, z_i): basis x envelope, then a network."""
+
+    family: Literal["bessel", "chebyshev", "gaussian"] = Field(
+        default="bessel", description="Radial basis e_n(r), n = 1..number."
+    )
+    number: Positive = Field(default=8, description="Number of basis functions.")
+    trainable: bool = Field(
+        default=False, description="Train the Bessel frequencies or the Gaussian centres."
+    )
+    envelope: Literal["polynomial", "cosine"] = Field(
+        default="polynomial",
+        description="Cutoff function; polynomial is C2 at the cutoff, cosine only C1.",
+    )
+    envelope_power: Annotated[int, Field(ge=2)] = Field(
+        default=6, description="Power p of the polynomial envelope."
+    )
+    envelope_on: Literal["basis", "weights"] = Field(
+        default="basis",
+        description="Multiply the basis (network input) or the radial weights (network output).",
+    )
+    hidden: Annotated[PerLayer[Hidden], BeforeValidator(_one_network)] = Field(
+        default=(64, 64, 64),
+        description="Widths of the network's hidden layers; [] is a linear map.",
+    )
+    activation: Literal["silu", "tanh"] = Field(
+        default="silu", description="Activation of the hidden layers."
+    )
+    bias: bool = Field(
+        default=False, description="Biases in the hidden layers; needs envelope_on: weights."
+    )
+    species: PerLayer[SpeciesDependence] = Field(
+        default="none",
+        description="Elements the last map of the network depends on: R, R_zj, R_zi or R_zj_zi.",
+    )
+
+
+class AtomicBasis(_Group):
+    """A_i = (1/lambda) sum_j phi(j -> i), and the linear maps around the sum."""
+
+    before_edges: PerLayer[LinearMap] = Field(
+        default="shared", description="Channel mixing of h_j before the edges."
+    )
+    pooling: Literal["1", "N", "sqrt_N"] = Field(
+        default="N", description="lambda: 1, N or sqrt(N), N = mean neighbours of the training set."
+    )
+    after_pooling: PerLayer[PooledMap] = Field(
+        default="shared",
+        description=(
+            "Map of (path, channel) to channel after the sum: W, W_z, or W_z W "
+            "(shared_then_per_element)."
+        ),
+    )
+
+
+class ProductBasis(_Group):
+    """B_i: symmetrised products of up to `correlation` factors A_i."""
+
+    correlation: PerLayer[Correlation] = Field(
+        default=1, description="nu, neighbours multiplied in one message; 1: B = A."
+    )
+    l_max: Degree | None = Field(
+        default=None,
+        description="Largest l of A where correlation > 1; default: l_max of the edges.",
+    )
+    basis: Literal["reduced", "mace"] = Field(
+        default="reduced",
+        description="Linearly independent couplings, or the unreduced chains of mace-torch.",
+    )
+    weights: Literal["per_element", "shared"] = Field(
+        default="per_element", description="Product weights w_z or w."
+    )
+
+
+class Update(_Group):
+    """h' = sigma( W m + self-connection(h, z) )."""
+
+    linear: PerLayer[UpdateMap] = Field(
+        default="none", description="W of the message: none (m as it is), shared or per element."
+    )
+    self_connection: PerLayer[SelfConnection] = Field(
+        default="per_element", description="What of h_i is added to the message."
+    )
+    nonlinearity: PerLayer[Nonlinearity] = Field(
+        default="none", description="sigma: none keeps the body order finite."
+    )
+    activation: Literal["silu", "tanh"] = Field(
+        default="silu", description="Activation of even scalars and of norms (odd scalars: tanh)."
+    )
+    gate_activation: Literal["silu", "tanh", "sigmoid"] = Field(
+        default="silu", description="Activation of the gates."
+    )
+
+
+class Readout(_Group):
+    """R_t: even scalars of h^(t) to an energy per atom."""
+
+    kind: PerLayer[ReadoutKind] = Field(
+        default="linear", description="Readout after each layer: none, one linear map, or an MLP."
+    )
+    hidden: Positive = Field(default=16, description="Hidden width of the MLP.")
+    activation: Literal["none", "silu", "tanh"] = Field(
+        default="silu", description="Activation of the MLP; none: two linear maps."
+    )
+
+
+class Energy(_Group):
+    """E_i = E0_z + scale * sum_t R_t + shift (+ ZBL)."""
+
+    reference: Literal["isolated_atoms", "given", "least_squares", "mean", "none"] = Field(
+        default="isolated_atoms", description="Where E0 (eV) of each element comes from."
+    )
+    shift: Literal["none", "mean"] = Field(
+        default="none",
+        description="mean: mean of (E - sum E0)/atoms of the training set, added to every atom.",
+    )
+    scale: Literal["none", "rms_forces", "std"] = Field(
+        default="rms_forces",
+        description="Unit of the network: 1 eV, RMS force (x 1 Å) or std of the energy per atom.",
+    )
+    per_element: bool = Field(default=False, description="Shift and scale for each element.")
+    trainable: bool = Field(default=False, description="Train shift and scale.")
+    zbl: Literal["none", "outside", "inside"] = Field(
+        default="none",
+        description="Ziegler-Biersack-Littmark repulsion outside or inside scale and shift.",
+    )
+
+
+class Normalisation(_Group):
+    """Constants that keep features of order one."""
+
+    path: Literal["element", "path"] = Field(
+        default="element",
+        description="After pooling: weigh every channel (element) or every path alike.",
+    )
+    count_elements: bool = Field(
+        default=False,
+        description="Divide per-element maps by sqrt(elements), as one-hot fan-in (e3nn) does.",
+    )
+    fan_in: Literal["forward", "initial"] = Field(
+        default="forward",
+        description="1/sqrt(fan-in) in every forward pass (unit weights), or in the initial values",
+    )
+    initialisation: Literal["normal", "uniform", "orthogonal"] = Field(
+        default="normal", description="Distribution of initial weights, all of unit variance."
+    )
+    activation: Literal["second_moment", "none"] | dict[str, float] = Field(
+        default="second_moment",
+        description="Scale f so that E f(x)^2 = 1, x ~ N(0,1); or constants of an imported model.",
+    )
+
+
+class Design(_Group):
+    """One point of the Multi-ACE design space.
+
+    Every field is independent of the others; combinations that have no meaning are refused with
+    the rule. A Design knows no data and no weights: `multiace.potential.Potential` builds the
+    model, `multiace.design.describe` says what it computes.
+
+    Example:
+        >>> design = Design(layers=2, channels=16, l_max=2, product_basis={"correlation": 3})
+        >>> design.per_layer("product_basis.correlation")
+        (3, 3)
+    """
+
+    layers: Positive = Field(default=2, description="T, number of message-passing layers.")
+    channels: PerLayer[Widths] = Field(
+        default=32, description="Channels of h after each layer; {l: channels} for widths by l."
+    )
+    embedding: Literal["learned", "one_hot"] = Field(
+        default="learned", description="h^(0): learned vector of the element, or its one-hot."
+    )
+    embedding_channels: Positive | None = Field(
+        default=None, description="Channels of h^(0); default: scalars of the first layer."
+    )
+    cutoff: Annotated[float, Field(gt=0.0, allow_inf_nan=False)] = Field(
+        default=5.0, description="Radius r_c of an atom's neighbourhood in Å."
+    )
+    l_max: Degree = Field(default=3, description="Largest l of the edge harmonics Y.")
+    features_l_max: PerLayer[Degree] = Field(
+        default=1, description="Largest l of the features h after each layer."
+    )
+    parity: Literal["both", "natural"] = Field(
+        default="natural", description="Features of both parities, or only of parity (-1)^l."
+    )
+    radial: Radial = Field(default=Radial(), description="Radial functions.")
+    atomic_basis: AtomicBasis = Field(default=AtomicBasis(), description="Pooling.")
+    product_basis: ProductBasis = Field(default=ProductBasis(), description="Products of A.")
+    update: Update = Field(default=Update(), description="Update of the features.")
+    readout: Readout = Field(default=Readout(), description="Energies from features.")
+    energy: Energy = Field(default=Energy(), description="Energy reference and scale.")
+    normalisation: Normalisation = Field(default=Normalisation(), description="Constants.")
+
+    @model_validator(mode="after")
+    def _check(self) -> Design:
+        from multiace.design.check import check
+
+        check(self)
+        return self
+
+    def per_layer(self, path: str) -> tuple:
+        """Return the value of a field for each layer, e.g. `per_layer("update.linear")`."""
+        value: Any = self
+        for name in path.split("."):
+            value = getattr(value, name)
+        return expand(value, self.layers, path)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data: nested dicts, lists and scalars, defaults included."""
+        return self.model_dump(mode="json")
+
+    def canonical(self) -> dict[str, Any]:
+        """Return the fields that differ from the defaults, with per-layer fields as lists."""
+        return _differences(_expanded(self), _expanded(Design(layers=self.layers)))
+
+    @property
+    def content_hash(self) -> str:
+        """SHA-256 of the canonical form: equal for equal models, however they were written."""
+        content = {"format_version": FORMAT_VERSION, "layers": self.layers, **self.canonical()}
+        text = json.dumps(content, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(text.encode()).hexdigest()
+
+
+PER_LAYER_FIELDS = (
+    "channels",
+    "features_l_max",
+    "radial.hidden",
+    "radial.species",
+    "atomic_basis.before_edges",
+    "atomic_basis.after_pooling",
+    "product_basis.correlation",
+    "update.linear",
+    "update.self_connection",
+    "update.nonlinearity",
+    "readout.kind",
+)
+
+
+def _expanded(design: Design) -> dict[str, Any]:
+    content = design.to_dict()
+    for path in PER_LAYER_FIELDS:
+        *groups, name = path.split(".")
+        room = content
+        for group in groups:
+            room = room[group]
+        room[name] = json.loads(json.dumps(design.per_layer(path)))
+    return content
+
+
+def _differences(content: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
+    result: dict[str, Any] = {}
+    for name, value in content.items():
+        default = defaults.get(name)
+        if isinstance(value, dict) and isinstance(default, dict):
+            inner = _differences(value, default)
+            if inner:
+                result[name] = inner
+        elif value != default:
+            result[name] = value
+    return result

@@ -1,0 +1,1 @@
+"""The operations every design is made of; `dispatch` chooses how they are computed."""

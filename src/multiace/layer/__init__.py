@@ -1,0 +1,1 @@
+"""One Multi-ACE layer: atomic basis, product basis and message, update."""

@@ -1,0 +1,36 @@
+"""One Multi-ACE layer."""
+
+from __future__ import annotations
+
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from multiace.layer.atomic_basis import AtomicBasis
+from multiace.layer.message import Message
+from multiace.layer.update import Update
+from multiace.one_particle.basis import Edges
+
+
+class Layer(nn.Module):
+    """h^(t) -> A -> B -> m -> h^(t+1).
+
+    Args:
+        atomic_basis: A.
+        message: m of the product basis B, or None for correlation 1, where m = A.
+        update: h^(t+1).
+
+    Source: Batatia et al. 2025.
+    """
+
+    def __init__(self, atomic_basis: AtomicBasis, message: Message | None, update: Update) -> None:
+        super().__init__()
+        self.atomic_basis = atomic_basis
+        self.message = message
+        self.update = update
+
+    def forward(
+        self, h: Float[Tensor, "nodes dim_in"], edges: Edges, species: Int[Tensor, " nodes"]
+    ) -> Float[Tensor, "nodes dim_out"]:
+        a = self.atomic_basis(h, edges, species)
+        m = a if self.message is None else self.message(a, species)
+        return self.update(m, h, species)

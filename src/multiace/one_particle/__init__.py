@@ -1,0 +1,1 @@
+"""The one-particle basis: radial functions, harmonics and chemistry of one edge."""

@@ -1,0 +1,70 @@
+"""Everything about an edge that no layer changes."""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple
+
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from multiace.one_particle.cutoff import Envelope
+from multiace.one_particle.radial import RadialBasis
+
+
+class Edges(NamedTuple):
+    """Directed edges j -> i with their radial basis and harmonics.
+
+    | symbol | field | unit |
+    |---|---|---|
+    | j, i | `senders`, `receivers` | - |
+    | d_ji | `distances` | Å |
+    | e_n(d_ji), enveloped unless the weights are | `radial_basis` | - |
+    | envelope of the radial weights | `envelope` (None if it is in the basis) | - |
+    | Y_lm(r_ji) | `harmonics` | - |
+    """
+
+    senders: Int[Tensor, " edges"]
+    receivers: Int[Tensor, " edges"]
+    distances: Float[Tensor, " edges"]
+    radial_basis: Float[Tensor, "edges number"]
+    envelope: Float[Tensor, " edges"] | None
+    harmonics: Float[Tensor, "edges lm"]
+
+
+class EdgeFunctions(nn.Module):
+    """Evaluate `Edges` from edge vectors.
+
+    Args:
+        edge_basis: kernel for distances and harmonics.
+        radial_basis: e_n(r).
+        envelope: cutoff function of r / r_c.
+        envelope_on: whether it multiplies the radial `basis` or the radial `weights`.
+        cutoff: r_c in Å.
+    """
+
+    def __init__(
+        self,
+        edge_basis: nn.Module,
+        radial_basis: RadialBasis,
+        envelope: Envelope,
+        envelope_on: Literal["basis", "weights"],
+        cutoff: float,
+    ) -> None:
+        super().__init__()
+        self.edge_basis, self.radial_basis = edge_basis, radial_basis
+        self.envelope, self.envelope_on, self.cutoff = envelope, envelope_on, cutoff
+
+    def forward(
+        self,
+        edge_vectors: Float[Tensor, "edges 3"],
+        senders: Int[Tensor, " edges"],
+        receivers: Int[Tensor, " edges"],
+    ) -> Edges:
+        distances, harmonics = self.edge_basis(edge_vectors)
+        envelope = self.envelope(distances / self.cutoff)
+        basis = self.radial_basis(distances)
+        if self.envelope_on == "basis":
+            basis, on_weights = basis * envelope.unsqueeze(1), None
+        else:
+            on_weights = envelope
+        return Edges(senders, receivers, distances, basis, on_weights, harmonics)

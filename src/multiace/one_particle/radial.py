@@ -1,0 +1,159 @@
+"""Radial basis e_n(r) and the network that turns it into radial functions."""
+
+from __future__ import annotations
+
+import math
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from multiace.activation import Activation
+from multiace.initialisation import Initialisation
+
+
+class RadialBasis(nn.Module):
+    """e_n(r), n = 1..number, without envelope.
+
+    | family | e_n(r) | trainable |
+    |---|---|---|
+    | bessel | sqrt(2/r_c) sin(k_n r / r_c) / r, k_n = n pi | k_n |
+    | chebyshev | T_n(1 - 2 r/r_c), of second moment one in 1 - 2 r/r_c | - |
+    | gaussian | exp(-(r - mu_n)^2 / 2 w^2), w = r_c / number | mu_n (Å) |
+
+    Args:
+        family: bessel, chebyshev or gaussian.
+        number: number of functions.
+        cutoff: r_c in Å.
+        trainable: train k_n or mu_n.
+        dtype: dtype of what is trained.
+
+    Source: Gasteiger et al., DimeNet, ICLR 2020, eq. 7 (bessel).
+    """
+
+    def __init__(
+        self,
+        family: Literal["bessel", "chebyshev", "gaussian"],
+        number: int,
+        cutoff: float,
+        *,
+        trainable: bool,
+        dtype: torch.dtype,
+    ) -> None:
+        super().__init__()
+        self.family, self.number, self.cutoff = family, number, cutoff
+        n = torch.arange(1, number + 1, dtype=torch.float64)
+        constants = {
+            "bessel": n * math.pi,
+            "chebyshev": n,
+            "gaussian": (n - 1) * cutoff / max(number - 1, 1),
+        }[family]
+        if trainable:
+            self.constants = nn.Parameter(constants.to(dtype))
+        else:
+            self.register_buffer("constants", constants, persistent=False)
+
+    def forward(self, distances: Float[Tensor, " edges"]) -> Float[Tensor, "edges number"]:
+        r = distances.unsqueeze(1)
+        x = r / self.cutoff
+        if self.family == "bessel":
+            return math.sqrt(2.0 / self.cutoff) * torch.sin(self.constants * x) / r
+        if self.family == "gaussian":
+            width = self.cutoff / self.number
+            return torch.exp(-0.5 * ((r - self.constants) / width).square())
+        return math.sqrt(2.0) * chebyshev(1.0 - 2.0 * x, self.number)
+
+
+def chebyshev(x: Float[Tensor, "edges 1"], number: int) -> Float[Tensor, "edges number"]:
+    """Return T_1(x)..T_number(x) by T_{n+1} = 2 x T_n - T_{n-1}.
+
+    Example:
+        >>> chebyshev(torch.tensor([[0.5]]), 3)
+        tensor([[ 0.5000, -0.5000, -1.0000]])
+    """
+    previous, current = torch.ones_like(x), x
+    columns = [current]
+    for _ in range(number - 1):
+        previous, current = current, 2.0 * x * current - previous
+        columns.append(current)
+    return torch.cat(columns, dim=1)
+
+
+class RadialNetwork(nn.Module):
+    """R(r; z_j, z_i) = u V_z, u = f(... f(e W_1 + b_1) ...): hidden features and the last map.
+
+    Without hidden layers u = e, and V is the linear table of linear ACE. The product u V is left
+    to the convolution, which needs it edge by edge.
+
+    Args:
+        number: radial basis functions.
+        hidden: widths of the hidden layers.
+        n_weights: radial functions to make.
+        activation: f.
+        bias: whether the hidden layers have biases b.
+        species: what V depends on: none, sender, receiver or pair.
+        n_elements: chemical elements of the model.
+        initial: initial weights.
+    """
+
+    def __init__(
+        self,
+        number: int,
+        hidden: tuple[int, ...],
+        n_weights: int,
+        activation: Activation,
+        *,
+        bias: bool,
+        species: Literal["none", "sender", "receiver", "pair"],
+        n_elements: int,
+        initial: Initialisation,
+    ) -> None:
+        super().__init__()
+        self.activation, self.species, self.n_elements = activation, species, n_elements
+        self.hidden = nn.ParameterList()
+        self.biases = nn.ParameterList()
+        self.factors: list[float] = []
+        widths = (number, *hidden)
+        for n, (width_in, width_out) in enumerate(zip(widths, hidden, strict=False)):
+            weight, factor = initial.linear(f"hidden.{n}", (width_in, width_out), width_in)
+            self.hidden.append(weight)
+            self.factors.append(factor)
+            if bias:
+                self.biases.append(initial.weights(f"biases.{n}", (width_out,), 0.0))
+        n_types = {"none": 1, "sender": n_elements, "receiver": n_elements, "pair": n_elements**2}
+        self.last, self.last_factor = initial.linear(
+            "last", (n_types[species], widths[-1], n_weights), widths[-1]
+        )
+
+    def forward(
+        self, basis: Float[Tensor, "edges number"], envelope: Float[Tensor, " edges"] | None
+    ) -> Float[Tensor, "edges hidden"]:
+        """Return the hidden features u.
+
+        Args:
+            basis: e, enveloped already or not.
+            envelope: factor of the radial functions, or None if it is in the basis.
+        """
+        u = basis
+        for n, (weight, factor) in enumerate(zip(self.hidden, self.factors, strict=True)):
+            u = u @ weight * factor
+            if self.biases:
+                u = u + self.biases[n]
+            u = self.activation(u)
+        return u if envelope is None else u * envelope.unsqueeze(1)
+
+    @property
+    def weights(self) -> Float[Tensor, "types hidden n_weights"]:
+        """V, ready to be multiplied with u."""
+        return self.last * self.last_factor
+
+    def edge_types(
+        self, sender_species: Int[Tensor, " edges"], receiver_species: Int[Tensor, " edges"]
+    ) -> Int[Tensor, " edges"] | None:
+        """Return which V each edge takes, or None if there is only one."""
+        if self.species == "none":
+            return None
+        if self.species == "pair":
+            return sender_species * self.n_elements + receiver_species
+        return sender_species if self.species == "sender" else receiver_species

@@ -1,0 +1,160 @@
+"""`Potential`: energy, forces and stress of batches of structures."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Float64
+from torch import Tensor, nn
+
+from multiace.design import Design, Statistics
+from multiace.geometry.graph import Graph
+from multiace.initialisation import Initialisation
+from multiace.kernels.dispatch import select_kernels
+from multiace.kernels.reference.segment_sum import segment_sum
+from multiace.model import Model
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a potential says of a batch.
+
+    | quantity | field | unit |
+    |---|---|---|
+    | E | `energy` | eV |
+    | E_i | `energies` | eV |
+    | F_i = -dE/dr_i | `forces` | eV/Å |
+    | (1/V) dE/d(strain), nan without volume | `stress` | eV/Å^3 |
+    | terms of E, named by `Potential.terms` | `contributions` | eV |
+    """
+
+    energy: Float64[Tensor, " structures"]
+    energies: Float64[Tensor, " nodes"]
+    contributions: Float64[Tensor, "structures terms"]
+    forces: Float[Tensor, "nodes 3"] | None
+    stress: Float[Tensor, "structures 3 3"] | None
+
+
+class Potential(nn.Module):
+    """A Design with weights, elements and statistics: E, F and stress of structures.
+
+    Forces and stress come from dE/d(edge vector) alone. With gradients enabled the result can be
+    differentiated again, as training on forces does; under `torch.no_grad` it cannot.
+
+    Args:
+        design: the Design.
+        elements: atomic numbers, sorted.
+        statistics: what the model takes from its training set.
+        dtype: compute dtype, float32 or float64; energies are summed in float64 in both.
+        seed: seed of the initial weights.
+        kernels: name of the kernels, see `multiace.kernels.dispatch`.
+        prune: leave out what cannot reach a readout.
+
+    Example:
+        >>> from multiace.geometry.graph import build_graph
+        >>> from multiace.geometry.structure import Structure
+        >>> from multiace.presets import botnet
+        >>> statistics = Statistics(mean_neighbours=1.0, atomic_energies={"H": -13.6})
+        >>> potential = Potential(botnet("small"), (1,), statistics, seed=0)
+        >>> atom = Structure(numbers=[1], positions=[[0.0, 0.0, 0.0]])
+        >>> float(potential(build_graph(atom, 4.0, (1,))).energy)
+        -13.6
+    """
+
+    def __init__(
+        self,
+        design: Design,
+        elements: tuple[int, ...],
+        statistics: Statistics,
+        *,
+        dtype: torch.dtype = torch.float32,
+        seed: int = 0,
+        kernels: str = "auto",
+        prune: bool = True,
+    ) -> None:
+        super().__init__()
+        if dtype not in (torch.float32, torch.float64):
+            raise ValueError(f"dtype must be torch.float32 or torch.float64, got {dtype}.")
+        if tuple(sorted(set(elements))) != tuple(elements) or not elements:
+            raise ValueError(f"elements must be sorted and distinct, got {elements}.")
+        normalisation = design.normalisation
+        initial = Initialisation(
+            seed, normalisation.initialisation, normalisation.fan_in, dtype=dtype
+        )
+        self.design, self.elements, self.statistics = design, tuple(elements), statistics
+        self.dtype, self.pruned = dtype, prune
+        self.model = Model(
+            design, self.elements, statistics, select_kernels(kernels), initial, prune=prune
+        ).to(dtype)
+
+    @property
+    def cutoff(self) -> float:
+        """Cutoff radius in Å."""
+        return self.design.cutoff
+
+    @property
+    def terms(self) -> tuple[str, ...]:
+        """Names of the contributions to the energy."""
+        return self.model.terms
+
+    @property
+    def n_parameters(self) -> int:
+        """Number of trainable weights."""
+        return sum(weights.numel() for weights in self.parameters())
+
+    def forward(self, graph: Graph, *, forces: bool = True, stress: bool = False) -> Prediction:
+        """Evaluate a batch.
+
+        Args:
+            graph: structures, on the device of the model.
+            forces: also evaluate forces.
+            stress: also evaluate stress.
+        """
+        differentiate = torch.is_grad_enabled()
+        with torch.set_grad_enabled(differentiate or forces or stress):
+            edge_vectors = graph.edge_vectors.to(self.dtype)
+            if forces or stress:
+                edge_vectors = edge_vectors.detach().requires_grad_()
+            terms = self.model(
+                edge_vectors, graph.senders, graph.receivers, graph.species, graph.n_nodes
+            )  # (nodes, terms)
+            energies = terms.sum(dim=1)
+            by_edge = None
+            if forces or stress:
+                by_edge = self._edge_gradient(energies, edge_vectors, differentiate)
+        if not differentiate:
+            terms, energies, edge_vectors = terms.detach(), energies.detach(), edge_vectors.detach()
+        contributions = segment_sum(terms, graph.structure_of_node, graph.n_structures)
+        return Prediction(
+            energy=segment_sum(energies, graph.structure_of_node, graph.n_structures),
+            energies=energies,
+            contributions=contributions,
+            forces=None if by_edge is None or not forces else _forces(graph, by_edge),
+            stress=None if by_edge is None or not stress else _stress(graph, edge_vectors, by_edge),
+        )
+
+    @staticmethod
+    def _edge_gradient(energies: Tensor, edge_vectors: Tensor, create_graph: bool) -> Tensor:
+        """dE/dr_ji; zero for graphs without edges, whose energy does not depend on any."""
+        (gradient,) = torch.autograd.grad(
+            energies.sum(), edge_vectors, create_graph=create_graph, materialize_grads=True
+        )
+        return gradient
+
+
+def _forces(graph: Graph, by_edge: Float[Tensor, "edges 3"]) -> Float[Tensor, "nodes 3"]:
+    """F_k = sum_{e: receiver k} dE/dr_e - sum_{e: sender k} dE/dr_e, as r_ji = r_j - r_i."""
+    of_receivers = segment_sum(by_edge, graph.receivers, graph.n_nodes)
+    return of_receivers - segment_sum(by_edge, graph.senders, graph.n_nodes)
+
+
+def _stress(
+    graph: Graph, edge_vectors: Float[Tensor, "edges 3"], by_edge: Float[Tensor, "edges 3"]
+) -> Float[Tensor, "structures 3 3"]:
+    """sigma = (1/V) sum_e r_e (x) dE/dr_e, symmetrised; nan for structures without volume."""
+    outer = edge_vectors.unsqueeze(2) * by_edge.unsqueeze(1)  # (edges, 3, 3)
+    of_edge = graph.structure_of_node[graph.receivers]
+    virial = segment_sum(outer, of_edge, graph.n_structures)
+    virial = 0.5 * (virial + virial.mT)
+    return virial / graph.volume.to(virial.dtype).view(-1, 1, 1)
