@@ -39,7 +39,7 @@ def clebsch_gordan(l1: int, l2: int, l3: int) -> Float64[np.ndarray, "m1 m2 m3"]
         ValueError: if a degree is negative or l3 does not occur in the product.
 
     Source:
-        Racah, Phys. Rev. 62, 438 (1942), eq. 16; DLMF 34.2.4.
+        Racah, Phys. Rev. 62, 438 (1942); NIST DLMF, eq. 34.2.4.
 
     Example:
         >>> cross = clebsch_gordan(1, 1, 1)  # components y, z, x

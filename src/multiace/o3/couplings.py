@@ -99,8 +99,8 @@ def product_couplings(
         ValueError: if there are no irreps, or the order or the basis is not one of the above.
 
     Source:
-        Dusson et al., J. Comput. Phys. 454, 110946 (2022), section 4 (reduced);
-        Batatia et al., NeurIPS 2022, arXiv:2206.07697, eq. 10 (mace).
+        Dusson et al., J. Comput. Phys. 454, 110946 (2022), for symmetric couplings of any order;
+        Batatia et al., NeurIPS 2022, arXiv:2206.07697, eq. 10, for the chains.
 
     Example:
         >>> vector, scalar = Irrep.parse("1o"), Irrep.parse("0e")

@@ -1,15 +1,12 @@
-"""Real spherical harmonics of unit vectors, by a recursion of exact polynomials."""
+"""Real spherical harmonics of unit vectors, as exact polynomials."""
 
 from __future__ import annotations
 
-from functools import cache
+from math import factorial, sqrt
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
-
-from multiace.o3.clebsch_gordan import clebsch_gordan
 
 L_MAX = 6
 
@@ -19,13 +16,14 @@ def spherical_harmonics(
 ) -> Float[Tensor, "edges lm"]:
     """Evaluate the real spherical harmonics of degrees 0 to l_max.
 
-        Y_0 = 1,   Y_1 = sqrt(3) (y, z, x),
-        Y_{l+1, m} = k_l sum_{m1 m2} C_{m1 m2 m} Y_{l m1} Y_{1 m2}
+        Y_{l,+m} = Q_{l,m} Re (x + iy)^m,   Y_{l,-m} = Q_{l,m} Im (x + iy)^m,   m >= 0
+        Q_{l,m} = a_{l,m} z Q_{l-1,m} - b_{l,m} r^2 Q_{l-2,m}
 
-    with C the Clebsch-Gordan coefficients of l x 1 -> l + 1 and k_l > 0 the number that makes
-    sum_m Y_{lm}^2 = 2l + 1. Each Y_lm is a homogeneous polynomial of x, y and z, so derivatives of
-    every order exist everywhere, at the poles too. One outer product and one matrix product a
-    degree.
+    so Y_0 = 1, Y_1 = sqrt(3) (y, z, x). The numbers a, b and Q_{m,m} are those for which
+    sum_m Y_lm^2 = 2l + 1. Each Y_lm is a homogeneous polynomial of x, y and z: derivatives of every
+    order exist everywhere, at the poles too. Their coefficients are Python numbers, so there is no
+    constant tensor to convert, to move to a device or to hide from a tracer. About 3 (l_max + 1)^2
+    operations with one number an edge.
 
     Args:
         l_max: largest degree, 0 to 6.
@@ -40,8 +38,8 @@ def spherical_harmonics(
         ValueError: if l_max is not between 0 and 6.
 
     Source:
-        Component normalisation as in Geiger and Smidt, arXiv:2207.09453; component order and signs
-        in `multiace.o3`.
+        Bigi, Fraux, Browning and Ceriotti, J. Chem. Phys. 159, 064802 (2023), in the normalisation,
+        order and signs of `multiace.o3`.
 
     Example:
         >>> spherical_harmonics(1, torch.tensor([[0.0, 0.0, 1.0]]))
@@ -52,27 +50,33 @@ def spherical_harmonics(
             f"l_max must be between 0 and {L_MAX}, got {l_max}. "
             "Choose one of these, or l_max = 3, which is enough for most potentials."
         )
-    degree = torch.ones_like(directions[:, :1])
-    degrees = [degree]
-    for step in _steps(l_max, directions.dtype, directions.device):
-        products = (degree.unsqueeze(2) * directions.unsqueeze(1)).flatten(1)  # (edges, 3 (2l-1))
-        degree = products @ step  # (edges, 2l+1)
-        degrees.append(degree)
-    return torch.cat(degrees, dim=1)
+    x, y, z = directions.unbind(1)  # (edges)
+    square = x * x + y * y + z * z
+    columns = {}
+    cosine, sine = torch.ones_like(x), torch.zeros_like(x)  # Re and Im of (x + iy)^m
+    for m in range(l_max + 1):
+        if m > 0:
+            cosine, sine = (x, y) if m == 1 else (x * cosine - y * sine, x * sine + y * cosine)
+        for l, polar in enumerate(_polar_factors(m, l_max, z, square), start=m):
+            columns[l, m] = polar * cosine
+            if m > 0:
+                columns[l, -m] = polar * sine
+    in_order = [columns[l, m] for l in range(l_max + 1) for m in range(-l, l + 1)]
+    return torch.stack(in_order, dim=1)
 
 
-@torch.compiler.assume_constant_result
-def _steps(l_max: int, dtype: torch.dtype, device: torch.device) -> list[Tensor]:
-    """Give the matrices of the recursion up to l_max; a compiler takes them as constants."""
-    return [_step(l, dtype, device) for l in range(1, l_max + 1)]
-
-
-@cache
-def _step(l: int, dtype: torch.dtype, device: torch.device) -> Float[Tensor, "product m"]:
-    """Give the matrix that takes Y_{l-1, m1} times (x, y, z), flattened, to Y_{l, m}."""
-    coefficients = clebsch_gordan(l - 1, 1, l)[:, [2, 0, 1], :]  # from y, z, x to x, y, z
-    # At the pole every Y_lm is zero but Y_l0 = sqrt(2l + 1): there the recursion has one term.
-    scale = np.sqrt((2 * l + 1) / (2 * l - 1)) / coefficients[l - 1, 2, l]
-    matrix = scale * coefficients.reshape(-1, 2 * l + 1)
-    with torch.inference_mode(False):  # the matrix is kept, and training may be the next to use it
-        return torch.tensor(matrix, dtype=dtype, device=device)
+def _polar_factors(
+    m: int, l_max: int, z: Float[Tensor, " edges"], square: Float[Tensor, " edges"]
+) -> list[float | Tensor]:
+    """Give Q_{l,m} for l = m..l_max, the first a number."""
+    cosine_and_sine = 1 if m == 0 else 2  # the weight of a degree is shared by +m and -m
+    double_factorial = factorial(2 * m) / (2**m * factorial(m))  # (2m - 1)!!
+    norm = sqrt(cosine_and_sine * (2 * m + 1) / factorial(2 * m))
+    factors: list[float | Tensor] = [double_factorial * norm]
+    if l_max > m:
+        factors.append(sqrt(2 * m + 3) * factors[0] * z)
+    for l in range(m + 2, l_max + 1):
+        a = sqrt((4 * l**2 - 1) / (l**2 - m**2))
+        b = a * sqrt(((l - 1) ** 2 - m**2) / (4 * (l - 1) ** 2 - 1))
+        factors.append(a * factors[-1] * z - b * factors[-2] * square)
+    return factors

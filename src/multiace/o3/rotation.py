@@ -34,7 +34,7 @@ def rotation_matrix(
 
     Source:
         The Clebsch-Gordan series, e.g. Varshalovich, Moskalev and Khersonskii, Quantum Theory of
-        Angular Momentum (1988), 4.6.1.
+        Angular Momentum (1988), section 4.6.
 
     Example:
         >>> inversion = -np.eye(3)
