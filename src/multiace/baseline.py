@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal, Self
+from typing import Literal
 
 import torch
 from jaxtyping import Float, Float64, Int
@@ -64,7 +64,7 @@ class Baseline(nn.Module):
             self.shift = nn.Parameter(self.shift.to(dtype))
         self.repulsion = None if zbl == "none" else Repulsion(elements)
 
-    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Self:
+    def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Baseline:
         """Follow the model to its device, but keep E0, shift and scale in float64."""
         super()._apply(fn, recurse)
         device = fn(self.atomic_energies).device

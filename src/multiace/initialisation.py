@@ -42,7 +42,7 @@ class Initialisation:
         return replace(self, prefix=f"{self.prefix}{name}.")
 
     def linear(
-        self, name: str, shape: tuple[int, ...], fan_in: float
+        self, name: str, shape: tuple[int, ...], fan_in: int
     ) -> tuple[nn.Parameter, float]:
         """Return the weights of a linear map and the factor of its forward pass.
 

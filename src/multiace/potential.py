@@ -12,7 +12,7 @@ from multiace.design import Design, Statistics
 from multiace.geometry.graph import Graph
 from multiace.initialisation import Initialisation
 from multiace.kernels.dispatch import select_kernels
-from multiace.kernels.reference.segment_sum import segment_sum
+from multiace.kernels.segment_sum import segment_sum
 from multiace.model import Model
 
 

@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from multiace.elements import symbol_of
-from multiace.kernels.reference.segment_sum import segment_sum
+from multiace.kernels.segment_sum import segment_sum
 from multiace.one_particle.cutoff import polynomial_envelope
 from multiace.units import BOHR, COULOMB
 

@@ -6,7 +6,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from multiace.kernels.reference.segment_sum import segment_sum
+from multiace.kernels.segment_sum import segment_sum
 from multiace.kernels.tables import ConvolutionTable, row_paths, split_sizes
 
 
@@ -64,10 +64,11 @@ class Convolution(nn.Module):
         for (irrep, paths), channels, h, weight in blocks:
             # T = sum_m C Y_m: one matrix (rows, 2 l_in + 1) an edge
             coupled = harmonics @ self.get_buffer(f"coupling_{irrep}")
-            coupled = coupled.view(n_edges, -1, irrep.dim)  # (edges, rows, m_in)
+            rows = self.get_buffer(f"rows_{irrep}")
+            coupled = coupled.view(n_edges, len(rows), irrep.dim)  # (edges, rows, m_in)
             neighbours = h.view(n_nodes, irrep.dim, channels)[senders]  # (edges, m_in, channels)
             weight = weight.view(n_edges, len(paths), channels)
-            weight = weight.index_select(1, self.get_buffer(f"rows_{irrep}"))
+            weight = weight.index_select(1, rows)
             messages.append((coupled @ neighbours * weight).flatten(1))
         pooled = segment_sum(torch.cat(messages, dim=1), receivers, n_nodes)
         return self._by_irrep_out(pooled)

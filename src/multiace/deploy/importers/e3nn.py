@@ -1,0 +1,187 @@
+"""Weights in the layout of e3nn: flat vectors, block after block, and its sign conventions.
+
+| | e3nn 0.4.4 models | here |
+|---|---|---|
+| edge vector | receiver - sender | sender - receiver: (-1)^l_edge a path |
+| coupling | wigner_3j x sqrt(2 l + 1), sign of its own | sign of `multiace.o3.clebsch_gordan` |
+| order of irreps | l, then odd before even | l, then even before odd |
+| linear | one flat vector, blocks by (irrep in, irrep out) | one matrix an irrep |
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from multiace.design.layout import Path
+from multiace.layer.atomic_basis import AtomicBasis
+from multiace.layer.linear import EquivariantLinear
+from multiace.o3.clebsch_gordan import clebsch_gordan
+from multiace.o3.irreps import Irrep, Irreps
+
+Weights = Mapping[str, Tensor]
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One path of a foreign convolution: its coupling, and where its channels end up."""
+
+    path: Path
+    position: int
+
+
+def slots(irreps_in: Irreps, l_max: int, targets: set[Irrep], *, sort: bool) -> list[Slot]:
+    """List the paths of a convolution in the order of its weights.
+
+    Args:
+        irreps_in: irreps of the features, in the foreign order.
+        l_max: largest l of the edges.
+        targets: irreps to keep.
+        sort: whether the weights follow the sorted outputs (MACE), or the inputs (BOTNet).
+    """
+    paths = [
+        Path(irrep_in, l_edge, out)
+        for irrep_in in irreps_in.irreps
+        for l_edge in range(l_max + 1)
+        for out in irrep_in * Irrep.natural(l_edge)
+        if out in targets
+    ]
+    by_output = sorted(range(len(paths)), key=lambda n: tuple(paths[n].irrep_out))
+    position = {n: rank for rank, n in enumerate(by_output)}
+    result = [Slot(path, position[n]) for n, path in enumerate(paths)]
+    return sorted(result, key=lambda slot: slot.position) if sort else result
+
+
+def linear_blocks(flat: Tensor, irreps_in: Irreps, irreps_out: Irreps) -> dict[Irrep, Tensor]:
+    """Cut the flat weights of `o3.Linear` into one matrix (in, out) an irrep."""
+    return _cut(flat, irreps_in, irreps_out, ())
+
+
+def per_element_blocks(
+    flat: Tensor, irreps_in: Irreps, irreps_out: Irreps, n_elements: int
+) -> dict[Irrep, Tensor]:
+    """Cut the flat weights of a product with the one-hot into (elements, in, out) an irrep."""
+    blocks = _cut(flat, irreps_in, irreps_out, (n_elements,))
+    return {irrep: block.transpose(0, 1) for irrep, block in blocks.items()}
+
+
+def _cut(
+    flat: Tensor, irreps_in: Irreps, irreps_out: Irreps, between: tuple[int, ...]
+) -> dict[Irrep, Tensor]:
+    width_out = {irrep: channels for channels, irrep in irreps_out.entries}
+    blocks, start = {}, 0
+    for channels, irrep in irreps_in.entries:
+        if irrep not in width_out:
+            continue
+        shape = (channels, *between, width_out[irrep])
+        stop = start + int(np.prod(shape))
+        blocks[irrep] = flat[start:stop].reshape(shape)
+        start = stop
+    if start != flat.numel():
+        raise ValueError(
+            f"the linear map {irreps_in} -> {irreps_out} has {start} weights, the file gives "
+            f"{flat.numel()}. The file does not belong to the model it describes."
+        )
+    return blocks
+
+
+def path_sign(path: Path, weights: Weights) -> float:
+    """Return the factor of a path: edge direction, and sign of e3nn's coupling against ours.
+
+    Args:
+        path: the path.
+        weights: everything in the file; e3nn keeps its non-trivial couplings as buffers
+            `_w3j_{l_in}_{l_edge}_{l_out}`, those with some l = 0 are positive.
+    """
+    l_in, l_edge, l_out = path.irrep_in.l, path.l_edge, path.irrep_out.l
+    name = f"_w3j_{l_in}_{l_edge}_{l_out}"
+    ours = torch.from_numpy(clebsch_gordan(l_in, l_edge, l_out).copy())
+    if 0 in (l_in, l_edge, l_out):
+        degree = max(l_in, l_edge)
+        theirs = torch.eye(2 * degree + 1, dtype=torch.float64).reshape(ours.shape)
+    else:
+        theirs = next(w for key, w in weights.items() if key.endswith(name)).double()
+    return float(torch.sign((ours * theirs).sum())) * (-1.0) ** l_edge
+
+
+def convert_atomic_basis(
+    ours: AtomicBasis,
+    theirs: Weights,
+    prefix: str,
+    irreps_in: Irreps,
+    linear_out: Irreps,
+    foreign: list[Slot],
+) -> dict[str, Tensor]:
+    """Map `linear_up`, the radial network and `linear` of an interaction block.
+
+    Args:
+        ours: the part of our model to fill.
+        theirs: weights of the file.
+        prefix: where the block's weights are, such as `interactions.0.`.
+        irreps_in: irreps of its input features.
+        linear_out: irreps of its `linear`.
+        foreign: its paths.
+
+    Returns:
+        Name within `ours` -> tensor.
+    """
+    result: dict[str, Tensor] = {}
+    up = linear_blocks(theirs[f"{prefix}linear_up.weight"], irreps_in, irreps_in)
+    for irrep in ours.before_edges.weights:  # type: ignore[union-attr]
+        result[f"before_edges.weights.{irrep}"] = up[Irrep.parse(irrep)]
+
+    width = {irrep: channels for channels, irrep in irreps_in.entries}
+    table = ours.convolution.table
+    hidden, last = _radial(theirs, f"{prefix}conv_tp_weights.", ours.radial_network.last_factor)
+    for n, layer in enumerate(hidden):
+        result[f"radial_network.hidden.{n}"] = layer
+    starts = np.cumsum([0, *(width[slot.path.irrep_in] for slot in foreign)])
+    columns = {slot.path: start for slot, start in zip(foreign, starts, strict=False)}
+    result["radial_network.last"] = torch.cat(
+        [
+            last[..., columns[path] : columns[path] + width[path.irrep_in]]
+            * path_sign(path, theirs)
+            for path in map(Path._make, table.paths)
+        ],
+        dim=-1,
+    )
+
+    by_position = sorted(foreign, key=lambda slot: slot.position)
+    pooled = {
+        out: [slot.path for slot in by_position if slot.path.irrep_out == out]
+        for out in {slot.path.irrep_out for slot in foreign}
+    }
+    order = sorted(pooled, key=tuple)
+    linear_in = Irreps(tuple((sum(width[p.irrep_in] for p in pooled[i]), i) for i in order))
+    blocks = linear_blocks(theirs[f"{prefix}linear.weight"], linear_in, linear_out)
+    for irrep in ours.after_pooling[0].weights:  # type: ignore[union-attr]
+        out = Irrep.parse(irrep)
+        sizes = [width[path.irrep_in] for path in pooled[out]]
+        rows = dict(zip(pooled[out], blocks[out].split(sizes, dim=0), strict=True))
+        mine = [path for path in map(Path._make, table.paths) if path.irrep_out == out]
+        result[f"after_pooling.0.weights.{irrep}"] = torch.cat([rows[path] for path in mine])
+    return result
+
+
+def _radial(theirs: Weights, prefix: str, last_factor: float) -> tuple[list[Tensor], Tensor]:
+    """Hidden layers and last map (types, hidden, weights): of a network, or a table by sender."""
+    if f"{prefix}weights" in theirs:
+        return [], theirs[f"{prefix}weights"] / last_factor
+    layers = []
+    while f"{prefix}layer{len(layers)}.weight" in theirs:
+        layers.append(theirs[f"{prefix}layer{len(layers)}.weight"])
+    return layers[:-1], layers[-1].unsqueeze(0)
+
+
+def fill_linear(ours: EquivariantLinear, blocks: Mapping[Irrep, Tensor]) -> dict[str, Tensor]:
+    """Pick the blocks a linear map of ours has."""
+    return {f"weights.{irrep}": blocks[Irrep.parse(irrep)] for irrep in ours.weights}
+
+
+def prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Put a prefix before every name."""
+    return {f"{prefix}{name}": tensor for name, tensor in tensors.items()}
