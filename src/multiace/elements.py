@@ -6,14 +6,14 @@ import difflib
 from collections.abc import Iterable
 from typing import Final
 
-SYMBOLS: Final[tuple[str, ...]] = tuple(
-    """
+_PERIODIC_TABLE: Final = """
     H He Li Be B C N O F Ne Na Mg Al Si P S Cl Ar K Ca Sc Ti V Cr Mn Fe Co Ni Cu Zn Ga Ge As Se Br
     Kr Rb Sr Y Zr Nb Mo Tc Ru Rh Pd Ag Cd In Sn Sb Te I Xe Cs Ba La Ce Pr Nd Pm Sm Eu Gd Tb Dy Ho
     Er Tm Yb Lu Hf Ta W Re Os Ir Pt Au Hg Tl Pb Bi Po At Rn Fr Ra Ac Th Pa U Np Pu Am Cm Bk Cf Es
     Fm Md No Lr Rf Db Sg Bh Hs Mt Ds Rg Cn Nh Fl Mc Lv Ts Og
-    """.split()
-)
+"""
+
+SYMBOLS: Final[tuple[str, ...]] = tuple(_PERIODIC_TABLE.split())
 """Symbols of the elements 1 to 118, hydrogen first."""
 
 _NUMBER_OF: Final = {symbol: number for number, symbol in enumerate(SYMBOLS, start=1)}

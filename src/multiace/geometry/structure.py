@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,11 +35,13 @@ class Labels:
         energy: total energy, eV.
         forces: minus the gradient of the energy, eV/Å.
         stress: (1/V) dE/d(strain), eV/Å^3: the sign of ASE, negative diagonal under compression.
+        keys: the name under which the file held each label, for messages.
     """
 
     energy: float | None = None
     forces: Float64[np.ndarray, "atoms 3"] | None = None
     stress: Float64[np.ndarray, "3 3"] | None = None
+    keys: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if self.energy is not None:

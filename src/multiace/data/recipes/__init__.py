@@ -1,0 +1,1 @@
+"""Programs that made the bundled reference data; each runs with `python -m`."""
