@@ -54,6 +54,7 @@ class Activation:
         return cls(name, second_moment_constant(name) if normalisation == "second_moment" else 1.0)
 
     def __call__(self, x: Tensor) -> Tensor:
+        """Evaluate the activation."""
         y = _FUNCTIONS[self.name](x)
         return y if self.constant == 1.0 else y * self.constant
 

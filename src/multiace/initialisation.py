@@ -41,9 +41,7 @@ class Initialisation:
         """Return the initialisation of a part of the model."""
         return replace(self, prefix=f"{self.prefix}{name}.")
 
-    def linear(
-        self, name: str, shape: tuple[int, ...], fan_in: int
-    ) -> tuple[nn.Parameter, float]:
+    def linear(self, name: str, shape: tuple[int, ...], fan_in: int) -> tuple[nn.Parameter, float]:
         """Return the weights of a linear map and the factor of its forward pass.
 
         Args:

@@ -16,7 +16,6 @@ from __future__ import annotations
 
 from functools import partial
 
-import torch
 from jaxtyping import Float, Float64, Int
 from torch import Tensor, nn
 

@@ -52,12 +52,13 @@ class Potential(nn.Module):
         prune: leave out what cannot reach a readout.
 
     Example:
+        >>> import numpy as np
         >>> from multiace.geometry.graph import build_graph
         >>> from multiace.geometry.structure import Structure
         >>> from multiace.presets import botnet
         >>> statistics = Statistics(mean_neighbours=1.0, atomic_energies={"H": -13.6})
         >>> potential = Potential(botnet("small"), (1,), statistics, seed=0)
-        >>> atom = Structure(numbers=[1], positions=[[0.0, 0.0, 0.0]])
+        >>> atom = Structure(numbers=np.array([1]), positions=np.zeros((1, 3)))
         >>> float(potential(build_graph(atom, 4.0, (1,))).energy)
         -13.6
     """
@@ -144,7 +145,7 @@ class Potential(nn.Module):
 
 
 def _forces(graph: Graph, by_edge: Float[Tensor, "edges 3"]) -> Float[Tensor, "nodes 3"]:
-    """F_k = sum_{e: receiver k} dE/dr_e - sum_{e: sender k} dE/dr_e, as r_ji = r_j - r_i."""
+    """Return F_k = sum_{e: receiver k} dE/dr_e - sum_{e: sender k} dE/dr_e, as r_ji = r_j - r_i."""
     of_receivers = segment_sum(by_edge, graph.receivers, graph.n_nodes)
     return of_receivers - segment_sum(by_edge, graph.senders, graph.n_nodes)
 
@@ -152,7 +153,7 @@ def _forces(graph: Graph, by_edge: Float[Tensor, "edges 3"]) -> Float[Tensor, "n
 def _stress(
     graph: Graph, edge_vectors: Float[Tensor, "edges 3"], by_edge: Float[Tensor, "edges 3"]
 ) -> Float[Tensor, "structures 3 3"]:
-    """sigma = (1/V) sum_e r_e (x) dE/dr_e, symmetrised; nan for structures without volume."""
+    """Return (1/V) sum_e r_e (x) dE/dr_e, symmetrised; nan for structures without volume."""
     outer = edge_vectors.unsqueeze(2) * by_edge.unsqueeze(1)  # (edges, 3, 3)
     of_edge = graph.structure_of_node[graph.receivers]
     virial = segment_sum(outer, of_edge, graph.n_structures)

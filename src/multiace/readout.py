@@ -23,6 +23,7 @@ class LinearReadout(nn.Module):
         self.weights, self.factor = initial.linear("weights", (channels, 1), channels)
 
     def forward(self, h: Float[Tensor, "nodes dim"]) -> Float[Tensor, " nodes"]:
+        """Return the energy of each node in units of the model's scale."""
         return (h[:, : self.channels] @ self.weights * self.factor).squeeze(1)
 
 
@@ -45,6 +46,7 @@ class MLPReadout(nn.Module):
         self.second, self.second_factor = initial.linear("second", (hidden, 1), hidden)
 
     def forward(self, h: Float[Tensor, "nodes dim"]) -> Float[Tensor, " nodes"]:
+        """Return the energy of each node in units of the model's scale."""
         x = h[:, : self.channels] @ self.first * self.first_factor
         if self.activation is not None:
             x = self.activation(x)

@@ -43,6 +43,9 @@ class Repulsion(nn.Module):
     covalent radii of Cordero et al., Dalton Trans. 2008, 2832.
     """
 
+    charges: Tensor
+    radii: Tensor
+
     def __init__(self, elements: tuple[int, ...]) -> None:
         super().__init__()
         radii = [float(radius) for radius in _COVALENT_RADII.split()]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from multiace.design.layout import SCALAR, LayerLayout, embedding_irreps, layouts
 from multiace.design.spec import Design
 from multiace.o3.couplings import count_couplings
@@ -65,7 +67,7 @@ def edge_types(species: str, n_elements: int) -> int:
 def _radial(design: Design, n_elements: int, layer: int, row: LayerLayout) -> int:
     layers = design.per_layer("radial.hidden")[layer]
     widths = (design.radial.number, *layers)
-    hidden = sum(a * b for a, b in zip(widths, widths[1:], strict=False))
+    hidden = sum(a * b for a, b in pairwise(widths))
     biases = sum(layers) if design.radial.bias else 0
     types = edge_types(design.per_layer("radial.species")[layer], n_elements)
     return hidden + biases + types * widths[-1] * n_radial_weights(row)

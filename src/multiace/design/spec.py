@@ -34,8 +34,9 @@ class _Group(BaseModel):
 
 def _one_network(value: object) -> object:
     """Take a list of widths as one network, so that a list of lists is one network a layer."""
-    widths = isinstance(value, list) and not any(isinstance(entry, list) for entry in value)
-    return tuple(value) if widths else value
+    if isinstance(value, list) and not any(isinstance(entry, list) for entry in value):
+        return tuple(value)
+    return value
 
 
 class Radial(_Group):

@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from multiace.o3.clebsch_gordan import clebsch_gordan
-from multiace.o3.couplings import product_couplings
+from multiace.o3.couplings import CouplingBasis, ProductCouplings, product_couplings
 from multiace.o3.irreps import Irrep, Irreps
 
 
@@ -82,7 +82,7 @@ class ProductTable:
     irreps_in: Irreps
     irreps_out: Irreps
     correlation: int
-    basis: str
+    basis: CouplingBasis
 
     @cached_property
     def n_paths(self) -> tuple[tuple[int, ...], ...]:
@@ -101,7 +101,7 @@ class ProductTable:
     def _orders(self) -> range:
         return range(1, self.correlation + 1)
 
-    def _couplings(self, irrep: Irrep, order: int):  # noqa: ANN202 - of multiace.o3.couplings
+    def _couplings(self, irrep: Irrep, order: int) -> ProductCouplings:
         return product_couplings(self.irreps_in.irreps, irrep, order, self.basis)
 
     @cached_property

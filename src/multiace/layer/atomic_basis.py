@@ -53,6 +53,7 @@ class AtomicBasis(nn.Module):
         edges: Edges,
         species: Int[Tensor, " nodes"],
     ) -> Float[Tensor, "nodes dim_out"]:
+        """Return A of every node."""
         if self.before_edges is not None:
             h = self.before_edges(h, species)
         u = self.radial_network(edges.radial_basis, edges.envelope)  # (edges, hidden)

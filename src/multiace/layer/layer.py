@@ -31,6 +31,7 @@ class Layer(nn.Module):
     def forward(
         self, h: Float[Tensor, "nodes dim_in"], edges: Edges, species: Int[Tensor, " nodes"]
     ) -> Float[Tensor, "nodes dim_out"]:
+        """Return h^(t+1) of every node."""
         a = self.atomic_basis(h, edges, species)
         m = a if self.message is None else self.message(a, species)
         return self.update(m, h, species)

@@ -61,6 +61,7 @@ class EquivariantLinear(nn.Module):
     def forward(
         self, x: Float[Tensor, "nodes dim_in"], species: Int[Tensor, " nodes"]
     ) -> Float[Tensor, "nodes dim_out"]:
+        """Apply the map."""
         weights = {irrep: w * self.factors[irrep] for irrep, w in self.weights.items()}
         if self.grouped:
             weights = {i: w * self.get_buffer(f"balance_{i}") for i, w in weights.items()}

@@ -34,6 +34,7 @@ class Message(nn.Module):
         n_elements: int | None,
     ) -> None:
         super().__init__()
+        self.product_basis = product_basis
         self.product = kernels.polynomial_product(product_basis.table)
         self.per_element = n_elements is not None
         self.weights = nn.ParameterDict()
@@ -45,5 +46,6 @@ class Message(nn.Module):
     def forward(
         self, a: Float[Tensor, "nodes dim_in"], species: Int[Tensor, " nodes"]
     ) -> Float[Tensor, "nodes dim_out"]:
+        """Return m of every node."""
         weights = torch.cat(list(self.weights.values()), dim=1)  # (elements, paths, channels)
         return self.product(a, weights, species if self.per_element else None)

@@ -27,6 +27,7 @@ class Norm(nn.Module):
         self.irreps, self.even, self.odd = irreps, even, odd
 
     def forward(self, x: Float[Tensor, "nodes dim"]) -> Float[Tensor, "nodes dim"]:
+        """Apply the nonlinearity."""
         result = []
         blocks = x.split(split_sizes(self.irreps), dim=1)
         for block, irrep in zip(blocks, self.irreps.irreps, strict=True):

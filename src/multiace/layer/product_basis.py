@@ -5,15 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from multiace.kernels.tables import ProductTable
+from multiace.o3.couplings import CouplingBasis
 from multiace.o3.irreps import Irrep, Irreps
 
 
 @dataclass(frozen=True)
 class ProductBasis:
-    """B_{i nu eta c M} = sum_{m1..m_nu} U^{M eta}_{m1..m_nu} prod_xi A_{i c m_xi}, nu <= correlation.
+    """B_{i nu eta c M} = sum_{m1..m_nu} U^{M eta}_{m1..m_nu} prod_xi A_{i c m_xi}.
 
-    U are generalised Clebsch-Gordan coefficients, symmetric in the factors; products are taken
-    channel by channel (tensor-decomposed), so the size does not depend on the elements.
+    The orders nu go from 1 to `correlation`. U are generalised Clebsch-Gordan coefficients,
+    symmetric in the factors; products are taken channel by channel (tensor-decomposed), so the
+    size does not depend on the elements.
 
     Args:
         irreps_in: irreps of A, all of the same channels.
@@ -28,7 +30,7 @@ class ProductBasis:
     irreps_in: Irreps
     irreps_out: Irreps
     correlation: int
-    basis: str
+    basis: CouplingBasis
 
     @property
     def table(self) -> ProductTable:

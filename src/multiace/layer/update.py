@@ -38,6 +38,7 @@ class Update(nn.Module):
         h: Float[Tensor, "nodes dim_in"],
         species: Int[Tensor, " nodes"],
     ) -> Float[Tensor, "nodes dim_out"]:
+        """Return h^(t+1) of every node."""
         update = m if self.linear is None else self.linear(m, species)
         if self.self_connection is not None:
             update = update + self.self_connection(h, species)
@@ -72,6 +73,7 @@ class Select(nn.Module):
     def forward(
         self, h: Float[Tensor, "nodes dim_in"], species: Int[Tensor, " nodes"] | None = None
     ) -> Float[Tensor, "nodes dim_out"]:
+        """Return the features in the layout wanted."""
         blocks = dict(
             zip(self.irreps_in.irreps, h.split(split_sizes(self.irreps_in), dim=1), strict=True)
         )

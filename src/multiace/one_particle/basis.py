@@ -60,6 +60,7 @@ class EdgeFunctions(nn.Module):
         senders: Int[Tensor, " edges"],
         receivers: Int[Tensor, " edges"],
     ) -> Edges:
+        """Evaluate every edge."""
         distances, harmonics = self.edge_basis(edge_vectors)
         envelope = self.envelope(distances / self.cutoff)
         basis = self.radial_basis(distances)

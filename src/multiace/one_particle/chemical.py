@@ -41,4 +41,5 @@ class ChemicalEmbedding(nn.Module):
             self.register_buffer("weights", one_hot, persistent=False)
 
     def forward(self, species: Int[Tensor, " nodes"]) -> Float[Tensor, "nodes channels"]:
+        """Return h^(0) of every node."""
         return self.weights[species] * self.factor

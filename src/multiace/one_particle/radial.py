@@ -55,6 +55,7 @@ class RadialBasis(nn.Module):
             self.register_buffer("constants", constants, persistent=False)
 
     def forward(self, distances: Float[Tensor, " edges"]) -> Float[Tensor, "edges number"]:
+        """Return e_n of every edge."""
         r = distances.unsqueeze(1)
         x = r / self.cutoff
         if self.family == "bessel":

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Any, Literal, TypeGuard
 
 from multiace.design import Design
 
 Size = Literal["paper", "small"]
 
-_WHOLE = {"first", "rest", "last"}
+_PER_LAYER = {"first", "rest", "last"}
 
 
 def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
@@ -22,12 +22,15 @@ def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]
     result = dict(base)
     for name, value in changes.items():
         old = result.get(name)
-        both = isinstance(old, Mapping) and isinstance(value, Mapping)
-        if both and not _WHOLE & (set(old) | set(value)):
+        if _is_group(old) and _is_group(value):
             result[name] = merge(old, value)
         else:
             result[name] = value
     return result
+
+
+def _is_group(value: Any) -> TypeGuard[Mapping[str, Any]]:
+    return isinstance(value, Mapping) and not _PER_LAYER & set(value)
 
 
 def build(

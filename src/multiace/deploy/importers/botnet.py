@@ -9,27 +9,27 @@ A model is a mapping of tensors under their original names, and its settings: `r
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
 from multiace.deploy.importers.e3nn import (
+    E3NN_ACTIVATIONS,
     Weights,
     convert_atomic_basis,
+    convert_readouts,
     fill_linear,
     per_element_blocks,
     prefixed,
     slots,
 )
 from multiace.design import Design, Statistics
-from multiace.design.layout import SCALAR
+from multiace.design.layout import SCALAR, layouts
 from multiace.elements import symbol_of
-from multiace.o3.irreps import Irrep, Irreps
+from multiace.layer.layer import Layer
+from multiace.o3.irreps import Irreps
 from multiace.potential import Potential
-
-E3NN_ACTIVATIONS = {"silu": 1.6791767923989418, "tanh": 1.5937334472592695}
-"""1 / sqrt(E f^2) as e3nn 0.4.4 samples it: a property of the models it made."""
 
 
 def botnet_design(weights: Weights, settings: Mapping[str, Any]) -> Design:
@@ -111,9 +111,7 @@ def import_botnet(
         shift=0.0 if settings["shift"] is None else settings["shift"],
     )
     design = botnet_design(weights, settings)
-    potential = Potential(
-        design, tuple(settings["elements"]), statistics, dtype=dtype, prune=prune
-    )
+    potential = Potential(design, tuple(settings["elements"]), statistics, dtype=dtype, prune=prune)
     potential.load_state_dict(convert_botnet(potential, weights, settings))
     return potential
 
@@ -130,15 +128,20 @@ def convert_botnet(
         )
     }
     hidden = Irreps.parse(settings["hidden_irreps"])
-    for t, (layer, irreps) in enumerate(zip(model.layers, settings["layers_irreps"], strict=True)):
-        name = f"model.layers.{t}."
+    for t, irreps in enumerate(settings["layers_irreps"]):
+        layer, name = cast(Layer, model.layers[t]), f"model.layers.{t}."
         irreps_in = Irreps.parse(irreps["irreps_in1"])
         linear_out = Irreps.parse(irreps["linear_out"])
         foreign = slots(irreps_in, settings["l_max_edges"], set(hidden.irreps), sort=False)
         basis = convert_atomic_basis(
             layer.atomic_basis, weights, f"interactions.{t}.", irreps_in, linear_out, foreign
         )
-        gates = _gate_columns(linear_out, hidden, layer)
+        gates = {}
+        if potential.design.per_layer("update.nonlinearity")[t] == "gate":
+            features_out = layouts(potential.design, n_elements, prune=potential.pruned)[
+                t
+            ].features_out
+            gates[SCALAR] = _gate_columns(linear_out, hidden, features_out)
         for irrep, columns in gates.items():
             key = f"after_pooling.0.weights.{irrep}"
             if key in basis:
@@ -147,42 +150,24 @@ def convert_botnet(
         skip = weights[f"interactions.{t}.skip_tp.weight"]
         if len(layer.atomic_basis.after_pooling) == 2:
             blocks = per_element_blocks(skip, linear_out, linear_out, n_elements)
-            filled = fill_linear(layer.atomic_basis.after_pooling[1], blocks)
-            result.update(prefixed(f"{name}atomic_basis.after_pooling.1.", filled))
+            second = layer.atomic_basis.after_pooling[1]
+            result.update(fill_linear(second, f"{name}atomic_basis.after_pooling.1.", blocks))
         else:
             blocks = per_element_blocks(skip, irreps_in, linear_out, n_elements)
             for irrep, columns in gates.items():
                 blocks[irrep] = blocks[irrep][..., columns]
-            filled = fill_linear(layer.update.self_connection, blocks)
-            result.update(prefixed(f"{name}update.self_connection.", filled))
-    return result | _readouts(potential, weights)
+            connection = layer.update.self_connection
+            result.update(fill_linear(connection, f"{name}update.self_connection.", blocks))
+    return result | convert_readouts(potential, weights)
 
 
-def _gate_columns(linear_out: Irreps, hidden: Irreps, layer: torch.nn.Module) -> dict[Irrep, list]:
+def _gate_columns(linear_out: Irreps, hidden: Irreps, features_out: Irreps) -> list[int]:
     """Columns of the even scalars that hold our scalars and gates, in our order."""
-    gate = layer.update.nonlinearity
-    if gate is None:
-        return {}
     width = {irrep: channels for channels, irrep in hidden.entries}
     there = [SCALAR] + [i for i in linear_out.irreps if i.l > 0]
     starts, start = {}, 0
     for irrep in there:
         starts[irrep] = start
         start += width[irrep]
-    ours = [irrep for _, irrep in gate.irreps_out.entries if irrep == SCALAR or irrep.l > 0]
-    columns = [starts[i] + c for i in sorted(ours) for c in range(width[i])]
-    return {SCALAR: columns}
-
-
-def _readouts(potential: Potential, weights: Weights) -> dict[str, Tensor]:
-    result = {}
-    for n, (t, readout) in enumerate(potential.model.readouts.items()):
-        name, prefix = f"model.readouts.{t}.", f"readouts.{n}."
-        channels = readout.channels
-        if f"{prefix}linear.weight" in weights:
-            result[f"{name}weights"] = weights[f"{prefix}linear.weight"].reshape(channels, 1)
-        else:
-            first = weights[f"{prefix}linear_1.weight"]
-            result[f"{name}first"] = first.reshape(channels, -1)
-            result[f"{name}second"] = weights[f"{prefix}linear_2.weight"].reshape(-1, 1)
-    return result
+    ours = [irrep for irrep in features_out.irreps if irrep == SCALAR or irrep.l > 0]
+    return [starts[irrep] + c for irrep in ours for c in range(width[irrep])]

@@ -12,18 +12,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from multiace.design.layout import Path
+from multiace.kernels.tables import ConvolutionTable
 from multiace.layer.atomic_basis import AtomicBasis
 from multiace.layer.linear import EquivariantLinear
 from multiace.o3.clebsch_gordan import clebsch_gordan
 from multiace.o3.irreps import Irrep, Irreps
+from multiace.potential import Potential
+from multiace.readout import LinearReadout, MLPReadout
 
 Weights = Mapping[str, Tensor]
+
+E3NN_ACTIVATIONS = {"silu": 1.6791767923989418, "tanh": 1.5937334472592695}
+"""1 / sqrt(E f^2) as e3nn 0.4.4 samples it: a property of the models it made."""
 
 
 @dataclass(frozen=True)
@@ -131,11 +138,11 @@ def convert_atomic_basis(
     """
     result: dict[str, Tensor] = {}
     up = linear_blocks(theirs[f"{prefix}linear_up.weight"], irreps_in, irreps_in)
-    for irrep in ours.before_edges.weights:  # type: ignore[union-attr]
+    for irrep in cast(EquivariantLinear, ours.before_edges).weights:
         result[f"before_edges.weights.{irrep}"] = up[Irrep.parse(irrep)]
 
     width = {irrep: channels for channels, irrep in irreps_in.entries}
-    table = ours.convolution.table
+    table = cast(ConvolutionTable, ours.convolution.table)
     hidden, last = _radial(theirs, f"{prefix}conv_tp_weights.", ours.radial_network.last_factor)
     for n, layer in enumerate(hidden):
         result[f"radial_network.hidden.{n}"] = layer
@@ -158,7 +165,7 @@ def convert_atomic_basis(
     order = sorted(pooled, key=tuple)
     linear_in = Irreps(tuple((sum(width[p.irrep_in] for p in pooled[i]), i) for i in order))
     blocks = linear_blocks(theirs[f"{prefix}linear.weight"], linear_in, linear_out)
-    for irrep in ours.after_pooling[0].weights:  # type: ignore[union-attr]
+    for irrep in cast(EquivariantLinear, ours.after_pooling[0]).weights:
         out = Irrep.parse(irrep)
         sizes = [width[path.irrep_in] for path in pooled[out]]
         rows = dict(zip(pooled[out], blocks[out].split(sizes, dim=0), strict=True))
@@ -177,9 +184,26 @@ def _radial(theirs: Weights, prefix: str, last_factor: float) -> tuple[list[Tens
     return layers[:-1], layers[-1].unsqueeze(0)
 
 
-def fill_linear(ours: EquivariantLinear, blocks: Mapping[Irrep, Tensor]) -> dict[str, Tensor]:
+def fill_linear(
+    ours: nn.Module | None, prefix: str, blocks: Mapping[Irrep, Tensor]
+) -> dict[str, Tensor]:
     """Pick the blocks a linear map of ours has."""
-    return {f"weights.{irrep}": blocks[Irrep.parse(irrep)] for irrep in ours.weights}
+    linear = cast(EquivariantLinear, ours)
+    return {f"{prefix}weights.{irrep}": blocks[Irrep.parse(irrep)] for irrep in linear.weights}
+
+
+def convert_readouts(potential: Potential, weights: Weights) -> dict[str, Tensor]:
+    """Map the readouts, linear ones and MLPs, which both codes number from the first."""
+    result = {}
+    for n, (t, readout) in enumerate(potential.model.readouts.items()):
+        name, prefix = f"model.readouts.{t}.", f"readouts.{n}."
+        if isinstance(readout, LinearReadout):
+            result[f"{name}weights"] = weights[f"{prefix}linear.weight"].unsqueeze(1)
+        else:
+            width = cast(MLPReadout, readout).channels
+            result[f"{name}first"] = weights[f"{prefix}linear_1.weight"].reshape(width, -1)
+            result[f"{name}second"] = weights[f"{prefix}linear_2.weight"].unsqueeze(1)
+    return result
 
 
 def prefixed(prefix: str, tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -9,16 +9,17 @@ product couplings of mace-torch come along as arrays, because the sign of each i
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from multiace.deploy.importers.botnet import E3NN_ACTIVATIONS, _readouts
 from multiace.deploy.importers.e3nn import (
+    E3NN_ACTIVATIONS,
     Weights,
     convert_atomic_basis,
+    convert_readouts,
     fill_linear,
     linear_blocks,
     per_element_blocks,
@@ -27,6 +28,7 @@ from multiace.deploy.importers.e3nn import (
 )
 from multiace.design import Design, Statistics
 from multiace.elements import symbol_of
+from multiace.layer.layer import Layer
 from multiace.layer.message import Message
 from multiace.o3.couplings import product_couplings
 from multiace.o3.irreps import Irrep, Irreps
@@ -133,7 +135,8 @@ def convert_mace(
         )
     }
     irreps_in = scalars
-    for t, layer in enumerate(potential.model.layers):
+    for t, module in enumerate(potential.model.layers):
+        layer = cast(Layer, module)
         name, block = f"model.layers.{t}.", f"interactions.{t}."
         irreps_out = scalars if t == settings["layers"] - 1 else hidden
         foreign = slots(irreps_in, l_max, set(interaction.irreps), sort=True)
@@ -143,33 +146,35 @@ def convert_mace(
         skip = weights[f"{block}skip_tp.weight"]
         if len(basis.after_pooling) == 2:
             blocks = per_element_blocks(skip, interaction, interaction, n_elements)
-            filled = fill_linear(basis.after_pooling[1], blocks)
-            result.update(prefixed(f"{name}atomic_basis.after_pooling.1.", filled))
+            second = basis.after_pooling[1]
+            result.update(fill_linear(second, f"{name}atomic_basis.after_pooling.1.", blocks))
         else:
             blocks = per_element_blocks(skip, irreps_in, irreps_out, n_elements)
-            filled = fill_linear(layer.update.self_connection, blocks)
-            result.update(prefixed(f"{name}update.self_connection.", filled))
-        converted = _convert_message(layer.message, weights, f"products.{t}.", couplings)
+            connection = layer.update.self_connection
+            result.update(fill_linear(connection, f"{name}update.self_connection.", blocks))
+        converted = _convert_message(
+            cast(Message, layer.message), weights, f"products.{t}.", couplings
+        )
         result.update(prefixed(f"{name}message.", converted))
         blocks = linear_blocks(weights[f"products.{t}.linear.weight"], irreps_out, irreps_out)
-        result.update(prefixed(f"{name}update.linear.", fill_linear(layer.update.linear, blocks)))
+        result.update(fill_linear(layer.update.linear, f"{name}update.linear.", blocks))
         irreps_in = irreps_out
-    return result | _readouts(potential, weights)
+    return result | convert_readouts(potential, weights)
 
 
 def _convert_message(
     message: Message, weights: Weights, prefix: str, couplings: Couplings
 ) -> dict[str, Tensor]:
     """Map the weights of a symmetric contraction, the sign of each path included."""
-    table = message.product.table
+    basis = message.product_basis
     result = {}
-    for n, irrep in enumerate(table.irreps_out.irreps):
+    for n, irrep in enumerate(basis.irreps_out.irreps):
         contraction = f"{prefix}symmetric_contractions.contractions.{n}."
-        for order in range(1, table.correlation + 1):
+        for order in range(1, basis.correlation + 1):
             # mace-torch keeps the highest order apart and lists the others downwards
-            highest = order == table.correlation
-            name = "weights_max" if highest else f"weights.{table.correlation - 1 - order}"
-            ours = product_couplings(table.irreps_in.irreps, irrep, order, "mace")
+            highest = order == basis.correlation
+            name = "weights_max" if highest else f"weights.{basis.correlation - 1 - order}"
+            ours = product_couplings(basis.irreps_in.irreps, irrep, order, "mace")
             signs = _coupling_signs(ours.monomials, ours.coefficients, couplings(irrep.l, order))
             theirs = weights[contraction + name]
             result[f"weights.{irrep}_order{order}"] = theirs * signs.to(theirs).unsqueeze(1)

@@ -47,6 +47,7 @@ class Convolution(nn.Module):
         senders: Int[Tensor, " edges"],
         receivers: Int[Tensor, " edges"],
     ) -> Float[Tensor, "nodes dim_out"]:
+        """Return the sums over neighbours, laid out as `table.irreps_out`."""
         n_edges, n_nodes = len(senders), len(features)
         radial = radial_functions(hidden, weights, edge_types)  # (edges, n_weights)
         widths = [

@@ -25,6 +25,7 @@ class EdgeBasis(nn.Module):
     def forward(
         self, edge_vectors: Float[Tensor, "edges 3"]
     ) -> tuple[Float[Tensor, " edges"], Float[Tensor, "edges lm"]]:
+        """Return distances (Å) and harmonics."""
         distances = torch.sqrt(edge_vectors.square().sum(dim=1) + _TINY)
         harmonics = spherical_harmonics(self.l_max, edge_vectors / distances.unsqueeze(1))
         return distances, harmonics

@@ -43,6 +43,7 @@ class Gate(nn.Module):
         self.first = [*scalars, *gated]
 
     def forward(self, x: Float[Tensor, "nodes dim_in"]) -> Float[Tensor, "nodes dim_out"]:
+        """Apply the gate."""
         sizes = split_sizes(self.irreps_in)
         blocks = dict(zip(self.irreps_in.irreps, x.split(sizes, dim=1), strict=True))
         gates = list(blocks[_SCALAR].split(self.first, dim=1)) if _SCALAR in blocks else []

@@ -19,6 +19,8 @@ class PolynomialProduct(nn.Module):
         table: couplings and layout.
     """
 
+    coefficients: Tensor
+
     def __init__(self, table: ProductTable) -> None:
         super().__init__()
         self.table = table
