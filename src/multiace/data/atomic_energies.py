@@ -47,7 +47,7 @@ def atomic_energies(
 
     Example:
         >>> from multiace.geometry import Labels
-        >>> atom = Structure([1], [[0, 0, 0]], labels=Labels(energy=-13.6))
+        >>> atom = Structure(np.array([1]), np.zeros((1, 3)), labels=Labels(energy=-13.6))
         >>> atomic_energies([atom], (1,), "isolated_atoms").tolist()
         [-13.6]
     """

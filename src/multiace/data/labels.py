@@ -118,7 +118,8 @@ def label_table(structures: Sequence[Structure]) -> LabelTable:
 
     Example:
         >>> from multiace.geometry import Labels
-        >>> pair = Structure([1, 1], [[0, 0, 0], [0, 0, 1]], labels=Labels(energy=-30.0))
+        >>> positions = np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 0.74]])
+        >>> pair = Structure(np.array([1, 1]), positions, labels=Labels(energy=-30.0))
         >>> print(label_table([pair]))
         file  structures  atoms  elements  energy                     forces  stress
         -     1           2      H         1/1 -15 to -15 eV/atom  0/1     0/1

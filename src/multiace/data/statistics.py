@@ -68,7 +68,8 @@ def compute_statistics(
 
     Example:
         >>> from multiace.geometry import build_graph
-        >>> pair = Structure([1, 1], [[0, 0, 0], [0, 0, 1]], labels=Labels(energy=-30.0))
+        >>> positions = np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 0.74]])
+        >>> pair = Structure(np.array([1, 1]), positions, labels=Labels(energy=-30.0))
         >>> graph = build_graph(pair, cutoff=2.0, elements=(1,))
         >>> compute_statistics([pair], [graph], (1,), reference="mean", scale="none")
         Statistics(mean_neighbours=1.0, atomic_energies={'H': -15.0}, shift=0.0, scale=1.0)

@@ -18,8 +18,10 @@ def batch_graphs(graphs: Sequence[Graph]) -> Graph:
         ValueError: no graph is given.
 
     Example:
+        >>> import numpy as np
         >>> from multiace.geometry import Structure, build_graph
-        >>> pair = Structure(numbers=[1, 1], positions=[[0, 0, 0], [0, 0, 0.74]])
+        >>> positions = np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 0.74]])
+        >>> pair = Structure(numbers=np.array([1, 1]), positions=positions)
         >>> graph = build_graph(pair, cutoff=2.0, elements=(1,))
         >>> batch_graphs([graph, graph]).senders.tolist()
         [1, 0, 3, 2]

@@ -85,7 +85,8 @@ def build_graph(structure: Structure, cutoff: float, elements: tuple[int, ...]) 
         ValueError: the cutoff is not positive, or `elements` are not sorted and distinct.
 
     Example:
-        >>> water = Structure(numbers=[8, 1, 1], positions=[[0, 0, 0], [0, 0, 1], [0, 1, 0]])
+        >>> positions = np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 0.96], [0.0, 0.93, -0.24]])
+        >>> water = Structure(numbers=np.array([8, 1, 1]), positions=positions)
         >>> graph = build_graph(water, cutoff=3.0, elements=(1, 6, 8))
         >>> graph.species.tolist(), graph.n_edges
         ([2, 0, 0], 6)

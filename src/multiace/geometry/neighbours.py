@@ -53,7 +53,8 @@ def neighbour_list(structure: Structure, cutoff: float) -> NeighbourList:
         ValueError: the cutoff is not a positive finite number.
 
     Example:
-        >>> pair = Structure(numbers=[1, 1], positions=[[0, 0, 0], [0, 0, 0.74]])
+        >>> positions = np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 0.74]])
+        >>> pair = Structure(numbers=np.array([1, 1]), positions=positions)
         >>> neighbour_list(pair, cutoff=2.0).vectors.tolist()
         [[0.0, 0.0, 0.74], [0.0, 0.0, -0.74]]
     """

@@ -76,7 +76,8 @@ class Structure:
         ElementError: an atomic number out of range.
 
     Example:
-        >>> hydrogen = Structure(numbers=[1, 1], positions=[[0, 0, 0], [0, 0, 0.74]])
+        >>> positions = np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 0.74]])
+        >>> hydrogen = Structure(numbers=np.array([1, 1]), positions=positions)
         >>> hydrogen.n_atoms, hydrogen.volume
         (2, None)
     """
