@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_serializer
 
 T = TypeVar("T")
 
@@ -17,6 +17,11 @@ class Apart(BaseModel, Generic[T]):
     rest: T = Field(description="Value of every layer that is not named.")
     first: T | None = Field(default=None, description="Value of the first layer.")
     last: T | None = Field(default=None, description="Value of the last layer.")
+
+    @model_serializer
+    def _named_only(self) -> dict[str, Any]:
+        values = {"first": self.first, "rest": self.rest, "last": self.last}
+        return {name: value for name, value in values.items() if value is not None}
 
 
 PerLayer = T | list[T] | Apart[T]

@@ -1,0 +1,263 @@
+"""What a Design computes: equations, body order, receptive field, size and cost."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from multiace.design.cost import Cost, cost
+from multiace.design.layout import layouts
+from multiace.design.parameters import count_parameters
+from multiace.design.spec import PER_LAYER_FIELDS, Design
+
+
+@dataclass(frozen=True)
+class Description:
+    """Facts about a Design for given elements.
+
+    | field | what |
+    |---|---|
+    | `equations` | the equations it selects, (layers, text) |
+    | `body_orders` | largest body order of each readout's energy, None if unbounded |
+    | `receptive_field` | Å |
+    | `paths_per_layer`, `live_paths_per_layer` | couplings, and those that reach a readout |
+    | `parameters`, `active_parameters` | as papers count, and those that reach a readout |
+    | `parts` | part of the model -> active parameters |
+    | `atomic_limit` | energy of an isolated atom |
+    | `smoothness` | continuous derivatives of the energy at the cutoff |
+    | `cost` | per atom, for `neighbours` |
+    """
+
+    design: Design
+    elements: tuple[str, ...]
+    equations: tuple[tuple[str, str], ...]
+    body_orders: tuple[int | None, ...]
+    receptive_field: float
+    paths_per_layer: tuple[int, ...]
+    live_paths_per_layer: tuple[int, ...]
+    parameters: int
+    active_parameters: int
+    parts: dict[str, int]
+    atomic_limit: str
+    smoothness: str
+    neighbours: float
+    cost: Cost
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain data for JSON."""
+        return {
+            "elements": list(self.elements),
+            "parameters": self.parameters,
+            "active_parameters": self.active_parameters,
+            "active_parameters_by_part": self.parts,
+            "paths_per_layer": list(self.paths_per_layer),
+            "live_paths_per_layer": list(self.live_paths_per_layer),
+            "body_orders": list(self.body_orders),
+            "atomic_limit": self.atomic_limit,
+            "smoothness": self.smoothness,
+            "receptive_field": self.receptive_field,
+            "neighbours": self.neighbours,
+            "flops_per_atom": {
+                "energy": self.cost.flops_energy,
+                "energy_and_forces": self.cost.flops_forces,
+            },
+            "bytes_per_atom": {
+                "fused": self.cost.bytes_fused,
+                "unfused": self.cost.bytes_unfused,
+            },
+            "equations": [list(row) for row in self.equations],
+            "content_hash": self.design.content_hash,
+            "design": self.design.to_dict(),
+        }
+
+
+def describe(
+    design: Design, elements: tuple[str, ...] = ("H", "C", "N", "O"), neighbours: float = 20.0
+) -> Description:
+    """Describe a Design.
+
+    Args:
+        design: the Design.
+        elements: chemical symbols of the model.
+        neighbours: mean neighbours of an atom, for the cost.
+
+    Example:
+        >>> from multiace.presets import botnet
+        >>> describe(botnet()).body_orders, describe(botnet()).parameters
+        ((2, 3, 4, 5, None), 3760016)
+    """
+    n_elements = len(elements)
+    parts = count_parameters(design, n_elements, prune=True)
+    return Description(
+        design=design,
+        elements=elements,
+        equations=_equations(design),
+        body_orders=body_orders(design),
+        receptive_field=design.layers * design.cutoff,
+        paths_per_layer=_n_paths(design, n_elements, prune=False),
+        live_paths_per_layer=_n_paths(design, n_elements, prune=True),
+        parameters=sum(count_parameters(design, n_elements, prune=False).values()),
+        active_parameters=sum(parts.values()),
+        parts=parts,
+        atomic_limit=atomic_limit(design),
+        smoothness="C2" if design.radial.envelope == "polynomial" else "C1",
+        neighbours=neighbours,
+        cost=cost(design, n_elements, neighbours),
+    )
+
+
+def _n_paths(design: Design, n_elements: int, *, prune: bool) -> tuple[int, ...]:
+    return tuple(len(row.paths) for row in layouts(design, n_elements, prune=prune))
+
+
+def body_orders(design: Design) -> tuple[int | None, ...]:
+    """Return the largest body order of each readout's energy, None where there is no bound.
+
+    n_{t+1} = nu (1 + n_t), n_0 = 0, as long as updates are linear; a linear readout then has
+    n_t + 1 bodies. A nonlinear update or readout has no bound.
+
+    Source: Batatia et al. 2025, body order of a message-passing ACE.
+
+    Example:
+        >>> body_orders(Design(layers=2, product_basis={"correlation": 2}))
+        (3, 7)
+    """
+    order: int | None = 0
+    result: list[int | None] = []
+    rows = zip(
+        design.per_layer("product_basis.correlation"),
+        design.per_layer("update.nonlinearity"),
+        design.per_layer("readout.kind"),
+        strict=True,
+    )
+    for correlation, nonlinearity, readout in rows:
+        order = None if order is None or nonlinearity != "none" else correlation * (1 + order)
+        bounded = readout == "linear" or design.readout.activation == "none"
+        if readout != "none":
+            result.append(order + 1 if order is not None and bounded else None)
+    return tuple(result)
+
+
+def atomic_limit(design: Design) -> str:
+    """Say what the energy of an isolated atom is: E0, the shift, a constant of the element.
+
+    Without neighbours A = 0 and every product and map of it; what is left of h^(0) is what
+    self-connections carry to a readout.
+
+    Example:
+        >>> from multiace.presets import botnet, mace
+        >>> atomic_limit(botnet()), atomic_limit(mace())
+        ('E0', 'E0 + shift + constant of the element')
+    """
+    carried, constant = True, False
+    connections = design.per_layer("update.self_connection")
+    for connection, readout in zip(connections, design.per_layer("readout.kind"), strict=True):
+        carried = carried and connection != "none"
+        constant = constant or (carried and readout != "none")
+    terms = ["E0"]
+    if design.energy.shift != "none":
+        terms.append("shift")
+    if constant:
+        terms.append("constant of the element")
+    return " + ".join(terms)
+
+
+def differences(design: Design, other: Design) -> list[tuple[str, Any, Any]]:
+    """List the fields in which two Designs differ.
+
+    Returns:
+        (dotted field, value in `design`, value in `other`); per-layer fields that agree however
+        they were written are left out.
+
+    Example:
+        >>> from multiace.presets import nequip, nequip_linear
+        >>> differences(nequip(), nequip_linear())
+        [('update.nonlinearity', 'gate', 'none')]
+    """
+    left, right = _flat(design.to_dict()), _flat(other.to_dict())
+    result = []
+    for field in left:
+        same_layers = design.layers == other.layers and field in PER_LAYER_FIELDS
+        if same_layers and design.per_layer(field) == other.per_layer(field):
+            continue
+        if left[field] != right[field]:
+            result.append((field, left[field], right[field]))
+    return result
+
+
+def _flat(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    groups = ("radial", "atomic_basis", "product_basis", "update", "readout", "energy")
+    result: dict[str, Any] = {}
+    for name, value in content.items():
+        if isinstance(value, dict) and name in (*groups, "normalisation"):
+            result.update(_flat(value, f"{prefix}{name}."))
+        else:
+            result[f"{prefix}{name}"] = value
+    return result
+
+
+_RADIAL = {"none": "r_ji", "sender": "r_ji; z_j", "receiver": "r_ji; z_i", "pair": "r_ji; z_j, z_i"}
+_LAMBDA = {"1": "", "N": "1/N ", "sqrt_N": "1/sqrt(N) "}
+_POOLED = {"shared": "W ", "per_element": "W_zi ", "shared_then_per_element": "W_zi W "}
+_UPDATE = {"none": "m_i", "shared": "W m_i", "per_element": "W_zi m_i"}
+_CONNECTION = {"none": "", "identity": " + h_i", "linear": " + S h_i", "per_element": " + S_zi h_i"}
+
+
+def _equations(design: Design) -> tuple[tuple[str, str], ...]:
+    radial = design.radial
+    envelope = f"u(r/{design.cutoff:g} Å)"
+    embedding = "W_zi" if design.embedding == "learned" else "onehot(z_i)"
+    basis = (
+        f"e_n(r) = {radial.number} {radial.family} functions, "
+        f"{radial.envelope} {envelope} on the {radial.envelope_on}"
+    )
+    rows = [("all", basis), ("all", f"h_i^(0) = {embedding}")]
+    layers = [_layer_equations(design, layer) for layer in range(design.layers)]
+    start = 0
+    for stop in range(1, design.layers + 1):
+        if stop == design.layers or layers[stop] != layers[start]:
+            name = str(start + 1) if stop == start + 1 else f"{start + 1}-{stop}"
+            rows.extend((name, equation) for equation in layers[start])
+            start = stop
+    return (*rows, ("all", _energy_equation(design)))
+
+
+def _layer_equations(design: Design, layer: int) -> list[str]:
+    def value(path: str) -> Any:
+        return design.per_layer(path)[layer]
+
+    hidden = "-".join(map(str, value("radial.hidden")))
+    network = f"MLP({hidden})" if hidden else "linear"
+    h = "h_j" if value("atomic_basis.before_edges") == "none" else "(W h_j)"
+    correlation = value("product_basis.correlation")
+    update = _UPDATE[value("update.linear")] + _CONNECTION[value("update.self_connection")]
+    kind = value("update.nonlinearity")
+    equations = [
+        f"R({_RADIAL[value('radial.species')]}) = {network} of e_n",
+        f"A_i = {_POOLED[value('atomic_basis.after_pooling')]}"
+        f"{_LAMBDA[design.atomic_basis.pooling]}sum_j R C Y(r_ji) {h}",
+        "m_i = A_i"
+        if correlation == 1
+        else f"m_i = sum w{'_zi' if design.product_basis.weights == 'per_element' else ''} B_i, "
+        f"B = {design.product_basis.basis} products of up to {correlation} A_i",
+        f"h_i' = {update}" if kind == "none" else f"h_i' = {kind}({update})",
+    ]
+    readout = value("readout.kind")
+    if readout == "linear":
+        equations.append("R_t = w h_i'")
+    elif readout == "mlp":
+        inner = design.readout.activation
+        mlp = "w W h_i'" if inner == "none" else f"w {inner}(W h_i')"
+        equations.append(f"R_t = {mlp}")
+    return equations
+
+
+def _energy_equation(design: Design) -> str:
+    energy = design.energy
+    terms = ["0" if energy.reference == "none" else "E0_zi"]
+    if energy.shift != "none":
+        terms.append("shift_zi" if energy.per_element else "shift")
+    repulsion = {"none": "", "outside": " + ZBL_i", "inside": ""}[energy.zbl]
+    inner = "(ZBL_i + sum_t R_t)" if energy.zbl == "inside" else "sum_t R_t"
+    scale = "" if energy.scale == "none" else ("scale_zi " if energy.per_element else "scale ")
+    return f"E_i = {' + '.join(terms)}{repulsion} + {scale}{inner}"
