@@ -27,6 +27,8 @@ DEFAULT_KEYS: Mapping[str, tuple[str, ...]] = {
 """Names under which a label is looked for when none is given."""
 
 _PROPERTIES = re.compile(r"(?:^|\s)Properties\s*=\s*[\"{']?([^\s\"}']+)")
+_TENSOR_KEYS = ("stress", "virial")
+_TENSOR = re.compile(rf"(?<!\S)({'|'.join(_TENSOR_KEYS)})(?=\s*=)")
 _STRESS_ASYMMETRY = 1e-4  # relative to the largest component
 _SAME_LABEL = 1e-8  # absolute and relative: two keys hold one value
 
@@ -51,10 +53,9 @@ class _Frame:
         return DataError(problem, file=self.file, frame=self.index, line=number, **details)
 
     def parse_comment(self, text: str) -> dict[str, Any]:
-        """Parse the comment line as ASE does and keep what it said."""
-        parsed = key_val_str_to_dict(text)
-        self.info.update(parsed)
-        return parsed
+        """Parse the comment line as ASE does and keep what it said in `info`."""
+        self.info.update(_parse_comment(text))
+        return {key: value for key, value in self.info.items() if key not in _TENSOR_KEYS}
 
 
 def read_structures(
@@ -96,7 +97,7 @@ def keys_in_file(path: str | Path) -> dict[str, tuple[str, ...]]:
     of_frames: set[str] = set()
     of_atoms: set[str] = set()
     for frame in _frames(Path(path)):
-        of_frames.update(key_val_str_to_dict(frame.comment))
+        of_frames.update(_parse_comment(frame.comment))
         of_atoms.update(name for name, _ in _columns(frame))
     of_frames -= {"Properties", "Lattice", "pbc"}
     of_atoms -= {"species", "pos", "Z"}
@@ -166,6 +167,12 @@ def _columns(frame: _Frame) -> list[tuple[str, int]]:
             f"Properties={declared} is not name:type:columns, repeated", 1, field="Properties"
         )
     return [(name, int(count)) for name, count in zip(fields[::3], fields[2::3], strict=True)]
+
+
+def _parse_comment(text: str) -> dict[str, Any]:
+    """Parse a comment line with ASE, which refuses a stress or virial of six components."""
+    parsed = key_val_str_to_dict(_TENSOR.sub(r"\1__", text))
+    return {key.removesuffix("__"): value for key, value in parsed.items()}
 
 
 def _check_rows(frame: _Frame) -> None:
