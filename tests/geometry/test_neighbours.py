@@ -174,3 +174,15 @@ def test_many_atoms_take_the_cell_list_to_the_same_edges(rng):
     assert edges_of(structure, CUTOFF) == sorted(
         map(tuple, np.column_stack([i, j, shifts]).tolist())
     )
+
+
+def test_atoms_far_outside_the_box_keep_the_order(rng):
+    cell = np.array([[3.0, 0.2, 0.0], [-0.5, 3.5, 0.1], [0.4, 0.0, 2.9]])
+    positions = rng.uniform(size=(3, 3)) @ cell
+    away = np.array([[0, 0, 0], [10**8, 0, 3], [7, -(10**8), 10**8]]) @ cell
+    structure = Structure(np.full(3, 14), positions + away, cell, (True, True, True))
+    edges = edges_of(structure, CUTOFF)
+    assert edges == sorted(edges)
+    inside = Structure(structure.numbers, positions, cell, structure.pbc)
+    counts = [np.bincount(neighbour_list(s, CUTOFF).receivers) for s in (structure, inside)]
+    np.testing.assert_array_equal(*counts)
