@@ -1,0 +1,323 @@
+"""The training loop: epochs, steps, validations, and what ends a run."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float64
+from torch import Tensor
+
+from multiace.checkpoint import save_model
+from multiace.geometry import Graph
+from multiace.training.config import Batch, TrainingConfig
+from multiace.training.examples import Example, collate
+from multiace.training.interrupt import StopRequest, TrainingInterrupted
+from multiace.training.log import Log
+from multiace.training.loss import loss_terms, weights_at
+from multiace.training.metrics import EpochRecord, Errors, errors_of
+from multiace.training.optimiser import clip_gradients, set_rate
+from multiace.training.run_directory import RunDirectory
+from multiace.training.state import TrainingState
+from multiace.training.streams import epoch_batches
+
+
+class TrainingDiverged(ValueError):
+    """Losses or gradients that were NaN or infinite too often; the good files are untouched."""
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Examples of a run, built once.
+
+    Args:
+        training: one example a structure, on the CPU, in the model's dtype.
+        sources: `file:frame` of each.
+        validation: batches, on the device of the model.
+        validation_sources: `file:frame` of the structures of each batch.
+        has_forces: whether anything to validate on has forces.
+        has_stress: whether anything to validate on has a stress.
+    """
+
+    training: tuple[Example, ...]
+    sources: tuple[str, ...]
+    validation: tuple[Example, ...]
+    validation_sources: tuple[tuple[str, ...], ...]
+    has_forces: bool
+    has_stress: bool
+
+
+def batch_sizes(graphs: Sequence[Graph], batch: Batch) -> tuple[list[int], int]:
+    """Return the size of each graph in the unit of a batch limit, and the limit."""
+    if batch.atoms is not None:
+        return [graph.n_nodes for graph in graphs], batch.atoms
+    if batch.edges is not None:
+        return [graph.n_edges for graph in graphs], batch.edges
+    assert batch.structures is not None
+    return [1] * len(graphs), batch.structures
+
+
+class Loop:
+    """One run: `run` trains from wherever the state is until there is a reason to end.
+
+    Args:
+        state: new, or restored from a checkpoint.
+        data: examples.
+        config: resolved.
+        directory: where files go.
+        log: where messages and metrics go.
+        stop: asked after every batch.
+        header: plain data that goes into every checkpoint.
+        provenance: plain data that goes into the model file.
+    """
+
+    def __init__(
+        self,
+        state: TrainingState,
+        data: TrainingData,
+        config: TrainingConfig,
+        directory: RunDirectory,
+        log: Log,
+        stop: StopRequest,
+        *,
+        header: Mapping[str, Any],
+        provenance: Mapping[str, Any],
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.state, self.data, self.config = state, data, config
+        self.directory, self.log, self.stop = directory, log, stop
+        self._header, self._provenance = header, provenance
+        self._clock = clock
+        self._started = clock() - state.seconds
+        self._saved_at, self._saved_step = clock(), state.step
+        graphs = [example.graph for example in data.training]
+        self._sizes, self._limit = batch_sizes(graphs, config.batch)
+
+    def run(self) -> str:
+        """Train; return why it ended.
+
+        Raises:
+            TrainingInterrupted: a signal asked for it; the state is saved.
+            TrainingDiverged: too many steps or validations were not finite.
+        """
+        state = self.state
+        if not self.directory.checkpoints:
+            self._save()
+        while (reason := self._reason_to_end()) is None:
+            weights, batches = self._begin_epoch()
+            for indices in batches[state.batch :]:
+                self._step(indices, weights, (state.batch + 0.5) / len(batches))
+                state.batch += 1
+                state.step += 1
+                self._between_steps(state.batch / len(batches))
+                if self._time_is_up():
+                    break
+            if state.batch == len(batches):
+                self._end_epoch()
+        if state.validated_step != state.step:
+            self._validate()
+        self._save()
+        return reason
+
+    def _reason_to_end(self) -> str | None:
+        state, config = self.state, self.config
+        if state.epoch >= config.epochs:
+            return f"all {config.epochs} epochs are done"
+        if config.early_stopping is not None and state.waited >= config.early_stopping:
+            return f"no better validation in {state.waited} in a row"
+        if self._time_is_up():
+            return f"{config.minutes:g} minutes are over"
+        return None
+
+    def _time_is_up(self) -> bool:
+        self.state.seconds = self._clock() - self._started
+        minutes = self.config.minutes
+        return minutes is not None and self.state.seconds >= 60.0 * minutes
+
+    def _begin_epoch(self) -> tuple[Float64[Tensor, " terms"], list[list[int]]]:
+        """Return the weights of the loss and the batches of this epoch."""
+        state, config = self.state, self.config
+        second = config.loss.second
+        if state.batch == 0:
+            state.terms = state.no_terms()
+            if second is not None and state.epoch == second.epoch:
+                state.begin_stage()
+        weights = weights_at(config.loss, state.epoch).to(state.device)
+        seed = config.seed_of("order")
+        return weights, epoch_batches(self._sizes, self._limit, seed, state.epoch)
+
+    def _step(
+        self, indices: list[int], weights: Float64[Tensor, " terms"], fraction: float
+    ) -> None:
+        """Follow the gradient of one batch, unless it is not finite."""
+        state, config = self.state, self.config
+        state.learning_rate = self._rate(state.epoch + fraction)
+        set_rate(state.optimiser, state.learning_rate)
+        examples = [self.data.training[index] for index in indices]
+        batch = collate(examples).to(state.device, state.potential.dtype)
+        of_forces, of_stress = bool(weights[1] > 0), bool(weights[2] > 0)
+
+        state.optimiser.zero_grad(set_to_none=True)
+        prediction = state.potential(batch.graph, forces=of_forces, stress=of_stress)
+        terms = loss_terms(prediction, batch.targets, config.loss)
+        loss = terms.value(weights)
+        loss.backward()
+        norm = clip_gradients(state.parameters, config.optimiser.clip)
+        if not (math.isfinite(loss.item()) and math.isfinite(norm)):
+            sources = [self.data.sources[index] for index in indices]
+            self._strike("step", sources, {"loss": loss.item(), "gradient_norm": norm})
+            return
+        state.optimiser.step()
+        if state.average is not None:
+            state.average.update()
+        state.terms = state.terms + terms.detach()
+
+    def _rate(self, t: float) -> float:
+        config = self.config
+        second = config.loss.second
+        rate = config.optimiser.rate
+        if second is not None and second.rate is not None and t >= second.epoch:
+            rate = second.rate
+        return rate * self.state.rate.factor_at(t)
+
+    def _between_steps(self, fraction: float) -> None:
+        """Show progress; save if it is time to, or if a signal asks for the end."""
+        state, interval = self.state, self.config.checkpoint
+        self.log.step(state.epoch + fraction, state.seconds)
+        self._stop_if_asked()
+        steps = math.inf if interval.steps is None else interval.steps
+        seconds = math.inf if interval.seconds is None else interval.seconds
+        waited = self._clock() - self._saved_at
+        if state.step - self._saved_step >= steps or waited >= seconds:
+            self._save()
+
+    def _stop_if_asked(self) -> None:
+        number = self.stop.signal
+        if number is not None:
+            path = self._save()
+            raise TrainingInterrupted(
+                number,
+                f"Stopped by signal {number} after step {self.state.step}; the state is in {path}."
+                f" Continue with --resume.",
+            )
+
+    def _end_epoch(self) -> None:
+        """Validate, let schedule and early stopping know, go on to the next epoch."""
+        state, config = self.state, self.config
+        if (state.epoch + 1) % config.validate_every == 0:
+            loss, best = self._validate()
+            state.rate.validated(loss)
+            state.waited = 0 if best else state.waited + 1
+        elif state.epoch + 1 < config.epochs:
+            self._record(None, Errors.none(), best=False)
+        state.epoch += 1
+        state.batch = 0
+
+    def _validate(self) -> tuple[float, bool]:
+        """Return the loss of the validation set with averaged weights, and whether it is the best.
+
+        The best model is written at once. A signal ends the run here too: the validation is then
+        done again by the run that goes on.
+        """
+        state, data = self.state, self.data
+        terms, errors = state.no_terms(), Errors.none()
+        loss, best = math.nan, False
+        with self._averaged(), torch.no_grad():
+            for batch, sources in zip(data.validation, data.validation_sources, strict=True):
+                if self.stop.signal is not None:
+                    break
+                prediction = state.potential(
+                    batch.graph, forces=data.has_forces, stress=data.has_stress
+                )
+                of_batch = loss_terms(prediction, batch.targets, self.config.loss)
+                if not bool(torch.isfinite(of_batch.sums).all()):
+                    self._strike("validation", sources, {"sums": of_batch.sums.tolist()})
+                terms, errors = terms + of_batch, errors + errors_of(prediction, batch.targets)
+            else:
+                loss = terms.value(self._weights()).item()
+                best = state.consider(loss, self._last_epoch)
+                if best:
+                    self._save_model(loss)
+        self._stop_if_asked()
+        state.validated_step = state.step
+        self._record(loss, errors, best=best)
+        return loss, best
+
+    @property
+    def _last_epoch(self) -> int:
+        """Index of the epoch of the last step."""
+        state = self.state
+        return state.epoch if state.batch > 0 else max(state.epoch - 1, 0)
+
+    def _weights(self) -> Float64[Tensor, " terms"]:
+        """Return the weights of the loss in the epoch of the last step."""
+        return weights_at(self.config.loss, self._last_epoch).to(self.state.device)
+
+    def _averaged(self) -> AbstractContextManager[None]:
+        average = self.state.average
+        return nullcontext() if average is None else average.swapped_in()
+
+    def _strike(self, where: str, sources: Sequence[str], values: Mapping[str, Any]) -> None:
+        """Write down what was not finite; end the run if that happened too often."""
+        state = self.state
+        state.strikes += 1
+        content = {
+            "where": where,
+            "epoch": state.epoch,
+            "step": state.step,
+            "structures": list(sources),
+            **{name: str(value) for name, value in values.items()},
+        }
+        path = self.directory.dump_batch(state.step, content)
+        shown = ", ".join(f"{name} {value}" for name, value in values.items())
+        self.log.note(
+            f"Warning: {where} {state.step} was not finite ({shown}) and was left out; "
+            f"its structures are in {path} (strike {state.strikes} of {self.config.strikes})."
+        )
+        if state.strikes >= self.config.strikes:
+            raise TrainingDiverged(
+                f"{state.strikes} steps or validations were not finite, the last with "
+                f"{', '.join(sources)}. Checkpoints and model are those from before. Look at the "
+                "labels and distances in these structures, lower optimiser.rate, or set "
+                "optimiser.clip; strikes says how many are borne."
+            )
+
+    def _record(self, valid_loss: float | None, errors: Errors, *, best: bool) -> None:
+        """Write down what the epoch came to."""
+        state = self.state
+        seen = bool(state.terms.counts.sum() > 0)
+        state.seconds = self._clock() - self._started
+        record = EpochRecord(
+            epoch=self._last_epoch,
+            step=state.step,
+            seconds=state.seconds,
+            rate=state.learning_rate,
+            train_loss=state.terms.value(self._weights()).item() if seen else None,
+            valid_loss=valid_loss,
+            rmse=errors.rmse(),
+            mae=errors.mae(),
+            best=best,
+        )
+        state.records += 1
+        self.log.epoch(record)
+
+    def _save(self) -> Path:
+        """Write a checkpoint of the whole state."""
+        state = self.state
+        state.seconds = self._clock() - self._started
+        content = {**self._header, "progress": state.progress()}
+        path = self.directory.save(state.step, content, state.tensors())
+        self._saved_at, self._saved_step = self._clock(), state.step
+        return path
+
+    def _save_model(self, loss: float) -> None:
+        """Write the weights that the potential has now as the model of the run."""
+        state = self.state
+        position = {"epoch": self._last_epoch, "valid_loss": loss}
+        save_model(self.directory.model_path, state.potential, {**self._provenance, **position})

@@ -1,0 +1,269 @@
+"""From files to what a run trains on: structures, checks, statistics, examples."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from multiace.data import (
+    DataError,
+    bundled,
+    compute_statistics,
+    is_isolated_atom,
+    label_table,
+    read_structures,
+    split,
+)
+from multiace.data.atomic_energies import Reference
+from multiace.design import Statistics
+from multiace.elements import format_elements, sorted_elements
+from multiace.geometry import Graph, Labels, Structure, batches_by, build_graph
+from multiace.geometry.graph import species_of
+from multiace.potential import Potential
+from multiace.repulsion import Repulsion
+from multiace.training.config import Batch, Data, Loss, TrainingConfig
+from multiace.training.examples import Example, collate, make_example
+from multiace.training.loop import TrainingData, batch_sizes
+
+BUNDLED_PREFIX = "bundled:"
+
+
+@dataclass(frozen=True)
+class StructureSets:
+    """Structures of a run by their purpose.
+
+    Args:
+        training: followed by the optimiser.
+        validation: choose the best weights.
+        isolated_atoms: give E0 and nothing else.
+        tests: name of a test set -> its structures.
+    """
+
+    training: list[Structure]
+    validation: list[Structure]
+    isolated_atoms: list[Structure]
+    tests: dict[str, list[Structure]]
+
+    @property
+    def elements(self) -> tuple[int, ...]:
+        """Atomic numbers in the training set, ascending."""
+        return sorted_elements(n for s in self.training for n in s.numbers.tolist())
+
+    @property
+    def content_hash(self) -> str:
+        """SHA-256 of what is trained and validated on: atoms, labels, weights, their order."""
+        digest = hashlib.sha256()
+        for part in (self.training, self.validation, self.isolated_atoms):
+            digest.update(f"{len(part)};".encode())
+            for structure in part:
+                _add_to(digest, structure)
+        return digest.hexdigest()
+
+
+def read_sets(config: TrainingConfig) -> StructureSets:
+    """Read every file of a config and draw the validation set.
+
+    With the reference `isolated_atoms`, isolated atoms in the training files serve E0 alone;
+    otherwise they are structures like others.
+
+    Raises:
+        DataError: a file that is wrong, an empty set, or a weighted term of the loss without label.
+    """
+    data = config.data
+    structures = _read(data.train, data)
+    isolated: list[Structure] = []
+    if config.design.energy.reference == "isolated_atoms":
+        isolated = [*structures, *_read(data.isolated_atoms, data)]
+        isolated = [structure for structure in isolated if is_isolated_atom(structure)]
+        structures = [structure for structure in structures if not is_isolated_atom(structure)]
+    if not structures:
+        raise DataError(f"{', '.join(data.train)}: nothing but isolated atoms to train on")
+    if isinstance(data.valid, tuple):
+        training, validation = structures, _read(data.valid, data)
+    else:
+        training, validation = split(structures, data.valid, config.seed_of("split"))
+    tests = {name: _read(files, data) for name, files in data.tests.items()}
+    _require_labels(training, validation, config.loss)
+    return StructureSets(training, validation, isolated, tests)
+
+
+def summary(sets: StructureSets) -> str:
+    """Return the table of what was found, for people."""
+    parts = [("training", sets.training), ("validation", sets.validation)]
+    parts += [(f"test {name}", structures) for name, structures in sets.tests.items()]
+    lines = [f"{name}:\n{label_table(structures)}" for name, structures in parts]
+    if sets.isolated_atoms:
+        numbers = sorted_elements(int(s.numbers[0]) for s in sets.isolated_atoms)
+        lines.append(f"isolated atoms for E0: {format_elements(numbers)}")
+    return "\n".join(lines)
+
+
+def statistics_of(sets: StructureSets, config: TrainingConfig) -> Statistics:
+    """Return the statistics of a training set as the design asks for them.
+
+    Raises:
+        DataError: labels or isolated atoms are missing.
+    """
+    energy, elements, cutoff = config.design.energy, sets.elements, config.design.cutoff
+    known = set(elements)
+    atoms = [s for s in sets.isolated_atoms if int(s.numbers[0]) in known]
+    structures = [*sets.training, *atoms]
+    graphs = [build_graph(structure, cutoff, elements) for structure in structures]
+    reference, given = reference_of(config)
+    return compute_statistics(
+        structures,
+        graphs,
+        elements,
+        reference=reference,
+        shift=energy.shift,
+        scale=energy.scale,
+        per_element=energy.per_element,
+        given=given,
+        repulsion=_repulsion(graphs, elements) if energy.zbl == "outside" else None,
+    )
+
+
+def reference_of(config: TrainingConfig) -> tuple[Reference, dict[str, float] | None]:
+    """Return where E0 come from: energies in the config go before isolated atoms."""
+    reference, energies = config.design.energy.reference, dict(config.data.energies)
+    if reference == "given" or (reference == "isolated_atoms" and energies):
+        return "given", energies
+    return reference, energies or None
+
+
+def make_data(
+    sets: StructureSets, potential: Potential, config: TrainingConfig, device: torch.device
+) -> TrainingData:
+    """Build every graph of a run once.
+
+    Raises:
+        ElementError: the validation or a test set has an element that training does not have.
+        ValueError: a structure is larger than the limit of a batch.
+    """
+    weights = config.loss.config_weights
+    _check_config_weights(sets.training, weights)
+
+    def examples(structures: Sequence[Structure]) -> list[Example]:
+        return [
+            make_example(s, potential.cutoff, potential.elements, weights).to(
+                "cpu", potential.dtype
+            )
+            for s in structures
+        ]
+
+    for structures in sets.tests.values():
+        _check_elements(structures, potential.elements)
+    validation = examples(sets.validation)
+    groups = _validation_groups(validation, config.batch)
+    return TrainingData(
+        training=tuple(examples(sets.training)),
+        sources=tuple(structure.source for structure in sets.training),
+        validation=tuple(
+            collate([validation[index] for index in group]).to(device, potential.dtype)
+            for group in groups
+        ),
+        validation_sources=tuple(
+            tuple(sets.validation[index].source for index in group) for group in groups
+        ),
+        has_forces=any(bool(example.targets.has_forces.any()) for example in validation),
+        has_stress=any(bool(example.targets.has_stress.any()) for example in validation),
+    )
+
+
+def _check_config_weights(structures: Sequence[Structure], weights: Mapping[str, float]) -> None:
+    kinds = {structure.config_type for structure in structures}
+    unknown = sorted(set(weights) - kinds)
+    if unknown:
+        raise DataError(
+            f"loss.config_weights names {', '.join(map(repr, unknown))}, but the training set has "
+            f"only config_type {', '.join(map(repr, sorted(kinds)))}",
+            field="config_type",
+        )
+
+
+def _check_elements(structures: Sequence[Structure], elements: tuple[int, ...]) -> None:
+    for structure in structures:
+        species_of(structure, elements)
+
+
+def _validation_groups(examples: Sequence[Example], batch: Batch) -> list[list[int]]:
+    """Return batches in the order of the files, twice as large as those of training."""
+    sizes, limit = batch_sizes([example.graph for example in examples], batch)
+    sizes = [min(size, 2 * limit) for size in sizes]
+    return batches_by(sizes, range(len(sizes)), 2 * limit)
+
+
+def _read(files: Sequence[str], data: Data) -> list[Structure]:
+    keys = data.keys
+    return [
+        structure
+        for file in files
+        for structure in read_structures(
+            data_path(file),
+            energy_key=keys.energy,
+            forces_key=keys.forces,
+            stress_key=keys.stress,
+        )
+    ]
+
+
+def data_path(file: str) -> Path:
+    """Return the path that a file in a config stands for."""
+    if file.startswith(BUNDLED_PREFIX):
+        return bundled(file.removeprefix(BUNDLED_PREFIX))
+    return Path(file)
+
+
+def _require_labels(
+    training: Sequence[Structure], validation: Sequence[Structure], loss: Loss
+) -> None:
+    stages = [loss] if loss.second is None else [loss, loss.second]
+    wanted = [
+        name
+        for name in ("energy", "forces", "stress")
+        if any(getattr(stage, name) > 0 for stage in stages)
+    ]
+    label_table(training).require(wanted)
+    label_table(validation).require(wanted)
+
+
+def _repulsion(graphs: Sequence[Graph], elements: tuple[int, ...]) -> list[Labels]:
+    """Return energies and forces of the core repulsion, which statistics leave out."""
+    repulsion = Repulsion(elements)
+    labels = []
+    for graph in graphs:
+        vectors = graph.edge_vectors.clone().requires_grad_()
+        distances = vectors.norm(dim=1)
+        of_atoms = repulsion(distances, graph.senders, graph.receivers, graph.species)
+        energy = of_atoms.sum()
+        forces = torch.zeros(graph.n_nodes, 3, dtype=torch.float64)
+        if graph.n_edges:
+            (by_edge,) = torch.autograd.grad(energy, vectors)
+            forces.index_add_(0, graph.receivers, by_edge)
+            forces.index_add_(0, graph.senders, by_edge, alpha=-1)
+        labels.append(Labels(energy=energy.item(), forces=forces.numpy()))
+    return labels
+
+
+def _add_to(digest: hashlib._Hash, structure: Structure) -> None:
+    """Add all that training sees of a structure to a digest."""
+    labels = structure.labels
+    arrays = {
+        "numbers": structure.numbers,
+        "positions": structure.positions,
+        "cell": structure.cell,
+        "forces": labels.forces,
+        "stress": labels.stress,
+    }
+    scalars = [structure.pbc, structure.config_type, structure.weight, labels.energy]
+    digest.update(json.dumps(scalars).encode())
+    for name, array in arrays.items():
+        digest.update(name.encode())
+        if array is not None:
+            digest.update(np.ascontiguousarray(array).tobytes())

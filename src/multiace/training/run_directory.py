@@ -1,0 +1,280 @@
+"""The directory of a run: its config, metrics, checkpoints and model, each whole or absent.
+
+| file | what |
+|---|---|
+| config.yaml | the config with all defaults and the whole Design written out |
+| run.json | identity of the run and where it was started |
+| metrics.jsonl | one JSON object a validated epoch |
+| log.txt | what was printed |
+| checkpoints/step-*.safetensors | the last two states of the run, its best weights in each |
+| model.safetensors | the best model so far, on averaged weights |
+| errors.json | errors of the model on the test sets |
+| not-finite-*.json | structures of batches whose loss or gradient was NaN or infinite |
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from torch import Tensor
+
+from multiace import __version__
+from multiace.checkpoint import ModelFileError, read_tensors, replace_file, write_tensors
+from multiace.training.config import TrainingConfig
+
+KEPT = 2
+"""Checkpoints that are kept."""
+
+FREE_ON_RESUME = (
+    "epochs",
+    "minutes",
+    "early_stopping",
+    "strikes",
+    "device",
+    "checkpoint",
+    "log",
+    "out",
+    "data.train",
+    "data.valid",
+    "data.isolated_atoms",
+    "data.tests",
+)
+"""Options that a resumed run may change; data are compared by content instead of by name."""
+
+
+class ResumeError(ValueError):
+    """A run that cannot be continued as asked: says why and what can be done."""
+
+
+class RunDirectory:
+    """Files of one run. Use `open_run` to get one."""
+
+    def __init__(self, path: Path, note: Callable[[str], None]) -> None:
+        self.path = path
+        self.run_id = secrets.token_hex(8)
+        self._note = note
+
+    @property
+    def model_path(self) -> Path:
+        """The best model."""
+        return self.path / "model.safetensors"
+
+    @property
+    def metrics_path(self) -> Path:
+        """Metrics as JSON lines."""
+        return self.path / "metrics.jsonl"
+
+    @property
+    def checkpoints(self) -> list[Path]:
+        """Checkpoints, newest first."""
+        return sorted(self.path.glob("checkpoints/step-*.safetensors"), reverse=True)
+
+    @property
+    def has_trained(self) -> bool:
+        """Whether a run left anything here that must not be lost."""
+        trained = self.metrics_path.exists() and self.metrics_path.stat().st_size > 0
+        return trained or self.model_path.exists() or bool(self.checkpoints)
+
+    def begin(self, config: TrainingConfig) -> None:
+        """Write the config and the identity of a new run."""
+        (self.path / "checkpoints").mkdir(exist_ok=True)
+        self.write_config(config)
+        identity = {
+            "run_id": self.run_id,
+            "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
+            "host": socket.gethostname(),
+            "multiace": __version__,
+            **environment(),
+        }
+        replace_file(self.path / "run.json", json.dumps(identity, indent=2).encode())
+
+    def write_config(self, config: TrainingConfig) -> None:
+        """Write the config, everything in it spelt out."""
+        text = yaml.safe_dump(config.to_dict(), sort_keys=False, allow_unicode=True)
+        replace_file(self.path / "config.yaml", text.encode())
+
+    def save(self, step: int, content: Mapping[str, Any], tensors: Mapping[str, Tensor]) -> Path:
+        """Write a checkpoint, then remove those before the last two.
+
+        Raises:
+            ModelFileError: values that are not finite, or a disk that cannot take the file.
+        """
+        path = self.path / "checkpoints" / f"step-{step:010d}.safetensors"
+        header = {"run_id": self.run_id, "environment": environment(), **content}
+        write_tensors(path, "checkpoint", tensors, header)
+        for old in self.checkpoints[KEPT:]:
+            old.unlink(missing_ok=True)
+        return path
+
+    def load(self) -> tuple[Path, dict[str, Any], dict[str, Tensor]] | None:
+        """Return the newest checkpoint that is whole: its path, content and tensors.
+
+        Returns:
+            None if nothing was ever trained here.
+
+        Raises:
+            ResumeError: there were checkpoints, but none can be used; or one of another run.
+        """
+        refused: list[str] = []
+        for path in self.checkpoints:
+            try:
+                content, tensors = read_tensors(path, "checkpoint")
+            except ModelFileError as error:
+                refused.append(str(error))
+                self._note(f"Warning: checkpoint left out: {error}")
+                continue
+            self._check_identity(path, content["run_id"])
+            if refused:
+                self._note(f"Going on from the one before, {path.name}.")
+            self.run_id = content["run_id"]
+            return path, content, tensors
+        if refused or self.has_trained:
+            raise ResumeError(
+                f"{self.path} holds a run but no checkpoint that can be used"
+                + "".join(f"\n  {reason}" for reason in refused)
+                + "\nTo begin again, choose another directory with --out or move this one away."
+            )
+        return None
+
+    def _check_identity(self, path: Path, run_id: str) -> None:
+        identity = self.path / "run.json"
+        if not identity.exists():
+            return
+        own = json.loads(identity.read_text()).get("run_id")
+        if own != run_id:
+            raise ResumeError(
+                f"{path} belongs to run {run_id}, but {identity} is of run {own}. Checkpoints of "
+                "another run were copied here: remove those that do not belong."
+            )
+
+    def keep_metrics(self, n_records: int) -> list[dict[str, Any]]:
+        """Drop metrics from after a checkpoint, which will be made again; return the rest."""
+        if not self.metrics_path.exists():
+            return []
+        lines = self.metrics_path.read_text(encoding="utf-8").splitlines(keepends=True)
+        kept = [line for line in lines[:n_records] if line.endswith("\n")]
+        replace_file(self.metrics_path, "".join(kept).encode())
+        return [json.loads(line) for line in kept]
+
+    def dump_batch(self, step: int, content: Mapping[str, Any]) -> Path:
+        """Write down a batch that was not finite."""
+        path = self.path / f"not-finite-{step:010d}.json"
+        replace_file(path, json.dumps(content, indent=2).encode())
+        return path
+
+
+@contextmanager
+def open_run(
+    path: str | Path, *, resume: bool, note: Callable[[str], None]
+) -> Iterator[RunDirectory]:
+    """Make or enter a run directory and hold it alone.
+
+    Args:
+        path: the directory.
+        resume: whether a run in it is to be continued.
+        note: takes lines for the user.
+
+    Raises:
+        ResumeError: another process trains here, or a run is here and `resume` is false.
+    """
+    run = RunDirectory(Path(path), note)
+    run.path.mkdir(parents=True, exist_ok=True)
+    try:
+        yield from _entered(run, resume)
+    finally:
+        if {entry.name for entry in run.path.iterdir()} == {"lock"}:
+            (run.path / "lock").unlink()
+            run.path.rmdir()
+
+
+def _entered(run: RunDirectory, resume: bool) -> Iterator[RunDirectory]:
+    with _locked(run.path):
+        if not resume and run.has_trained:
+            raise ResumeError(
+                f"{run.path} already holds a run. Continue it with --resume, or choose another "
+                "directory with --out."
+            )
+        for leftover in run.path.glob("**/.*.tmp"):
+            leftover.unlink(missing_ok=True)
+        yield run
+
+
+@contextmanager
+def _locked(directory: Path) -> Iterator[None]:
+    """Hold the lock of a directory; the system releases it when the process ends in any way."""
+    try:
+        import fcntl
+    except ImportError:  # Windows has no such lock
+        yield
+        return
+    with open(directory / "lock", "a+") as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            stream.seek(0)
+            owner = stream.read().strip() or "another process"
+            raise ResumeError(
+                f"{directory} is in use by {owner}. Wait for it, stop it, or choose another "
+                "directory with --out."
+            ) from None
+        stream.truncate(0)
+        stream.write(f"process {os.getpid()} on {socket.gethostname()}")
+        stream.flush()
+        yield
+
+
+def environment() -> dict[str, Any]:
+    """Return what bitwise equality of a resumed run depends on besides the config."""
+    return {"torch": torch.__version__, "threads": torch.get_num_threads()}
+
+
+def check_same_run(
+    path: Path, before: Mapping[str, Any], now: Mapping[str, Any], free: tuple[str, ...]
+) -> None:
+    """Refuse to continue a run with other settings or data.
+
+    Args:
+        path: the checkpoint.
+        before: nested plain data of the checkpoint.
+        now: the same of this run.
+        free: dotted keys, or groups of them, that may differ.
+
+    Raises:
+        ResumeError: listing every difference.
+    """
+    old, new = dict(flattened(before)), dict(flattened(now))
+    differences = [
+        f"  {key}: {json.dumps(old.get(key))} -> {json.dumps(new.get(key))}"
+        for key in dict.fromkeys([*old, *new])
+        if old.get(key) != new.get(key) and not any(_within(key, name) for name in free)
+    ]
+    if differences:
+        raise ResumeError(
+            f"{path} was written with other settings (checkpoint -> now):\n"
+            + "\n".join(differences)
+            + f"\nA resumed run may change only {', '.join(FREE_ON_RESUME)}. Restore the settings, "
+            "or begin a new run in another directory (with --from to start from this model)."
+        )
+
+
+def _within(key: str, group: str) -> bool:
+    return key == group or key.startswith(f"{group}.")
+
+
+def flattened(content: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[str, Any]]:
+    """Yield the values of nested data with their dotted keys."""
+    for name, value in content.items():
+        if isinstance(value, Mapping):
+            yield from flattened(value, f"{prefix}{name}.")
+        else:
+            yield f"{prefix}{name}", value

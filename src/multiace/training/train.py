@@ -1,0 +1,271 @@
+"""`train`: one run from a config to a model and its errors."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from multiace.analysis import ErrorTable, errors
+from multiace.checkpoint import (
+    DTYPES,
+    ModelFileError,
+    build_potential,
+    describe_potential,
+    parse_description,
+    replace_file,
+    save_model,
+)
+from multiace.elements import symbol_of
+from multiace.potential import Potential
+from multiace.training.config import TrainingConfig
+from multiace.training.fine_tuning import start_from
+from multiace.training.interrupt import StopRequest, TrainingInterrupted
+from multiace.training.log import (
+    Log,
+    ProgressOption,
+    check_packages,
+    error_lines,
+    format_seconds,
+    open_log,
+)
+from multiace.training.loop import Loop, TrainingDiverged
+from multiace.training.metrics import EpochRecord
+from multiace.training.prepare import (
+    StructureSets,
+    make_data,
+    read_sets,
+    statistics_of,
+    summary,
+)
+from multiace.training.read_config import ConfigError, read_config
+from multiace.training.run_directory import (
+    FREE_ON_RESUME,
+    RunDirectory,
+    check_same_run,
+    environment,
+    open_run,
+)
+from multiace.training.state import TrainingState
+
+Checkpoint = tuple[Path, dict[str, Any], dict[str, Tensor]]
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """What a run came to.
+
+    Args:
+        potential: the best weights, as in model.safetensors.
+        history: one record an epoch, from the beginning of the run.
+        seconds: training time, validation included.
+        errors: errors on each test set.
+        out: the run directory.
+        reason: why the run ended.
+    """
+
+    potential: Potential
+    history: tuple[EpochRecord, ...]
+    seconds: float
+    errors: dict[str, ErrorTable]
+    out: Path
+    reason: str
+
+
+def train(
+    config: TrainingConfig | str | Path,
+    *,
+    resume: bool = False,
+    from_model: str | Path | None = None,
+    progress: ProgressOption = "auto",
+) -> TrainingResult:
+    """Train a potential; the run directory `config.out` holds everything that comes of it.
+
+    A resumed run continues from its last checkpoint, in the middle of an epoch too, and on a CPU
+    with as many threads ends bitwise where it would have ended without the break. It may change
+    only `run_directory.FREE_ON_RESUME`. A run from a model follows the rules in
+    `multiace.training.fine_tuning`.
+
+    Args:
+        config: a config or the YAML file of one.
+        resume: continue the run in `config.out`; begin it if nothing was trained there.
+        from_model: model file to start from instead of random weights.
+        progress: `auto` (a bar on a terminal, else plain lines), `none`, or a function that is
+            given the record of each epoch.
+
+    Raises:
+        ConfigError: options that do not fit together or this machine.
+        DataError: data that cannot be trained on.
+        ResumeError: a run that cannot be continued, or a directory that is taken.
+        FineTuningError: a model of another design.
+        TrainingDiverged: too many losses were not finite.
+        TrainingInterrupted: SIGTERM or SIGINT; the state is saved.
+        ModelFileError: a file that cannot be read or written.
+    """
+    if not isinstance(config, TrainingConfig):
+        config = read_config(config)
+    config = config.resolved()
+    if resume and from_model is not None:
+        raise ConfigError(
+            "--resume continues a run with its own weights, --from starts one from a model. "
+            "Give one of them."
+        )
+    check_packages(config)
+    device = find_device(config.device)
+    notes: list[str] = []
+    with open_run(config.out, resume=resume, note=notes.append) as directory:
+        checkpoint = directory.load() if resume else None
+        if checkpoint is not None:
+            path, content, _ = checkpoint
+            check_same_run(path, content["config"], config.to_dict(), FREE_ON_RESUME)
+        sets = read_sets(config)
+        notes.append(summary(sets))
+        if checkpoint is None:
+            if resume:
+                notes.append(f"{directory.path} holds no checkpoint yet: starting at epoch 0.")
+            potential = _new_potential(config, sets, from_model)
+            state = TrainingState(potential.to(device), config)
+            directory.begin(config)
+        else:
+            state = _restored(checkpoint, config, sets, device)
+            directory.write_config(config)
+            notes.append(_resume_note(checkpoint, state))
+        return _run(config, directory, sets, state, from_model, progress, notes)
+
+
+def find_device(name: str) -> torch.device:
+    """Return the device of a name; `auto` is a GPU if there is one.
+
+    Raises:
+        ConfigError: a GPU that is not there.
+    """
+    available = torch.cuda.is_available()
+    if name == "auto":
+        return torch.device("cuda" if available else "cpu")
+    if name.startswith("cuda") and not available:
+        raise ConfigError(
+            f"device is {name}, but torch {torch.__version__} finds no CUDA device. "
+            "Set device: cpu, or install a build of torch for your GPU."
+        )
+    return torch.device(name)
+
+
+def _new_potential(
+    config: TrainingConfig, sets: StructureSets, from_model: str | Path | None
+) -> Potential:
+    dtype = DTYPES[config.dtype]
+    if from_model is not None:
+        return start_from(from_model, config, sets, dtype)
+    statistics = statistics_of(sets, config)
+    seed = config.seed_of("initialisation")
+    return Potential(config.design, sets.elements, statistics, dtype=dtype, seed=seed)
+
+
+def _restored(
+    checkpoint: Checkpoint, config: TrainingConfig, sets: StructureSets, device: torch.device
+) -> TrainingState:
+    """Return the state of a checkpoint, if the data are those it was trained on."""
+    path, content, tensors = checkpoint
+    check_same_run(path, content["data"], _data_identity(sets), ())
+    weights = {
+        name.removeprefix("weights/"): value
+        for name, value in tensors.items()
+        if name.startswith("weights/")
+    }
+    description = parse_description(path, content["model"], weights)
+    state = TrainingState(build_potential(path, description, weights).to(device), config)
+    state.restore(path, tensors, content["progress"])
+    return state
+
+
+def _data_identity(sets: StructureSets) -> dict[str, Any]:
+    return {"elements": [symbol_of(z) for z in sets.elements], "sha256": sets.content_hash}
+
+
+def _resume_note(checkpoint: Checkpoint, state: TrainingState) -> str:
+    path, content, _ = checkpoint
+    note = f"Resumed from {path}: epoch {state.epoch}, batch {state.batch}, step {state.step}."
+    before, now = content["environment"], environment()
+    if before != now:
+        note += f" Not bitwise the same run: it had {before}, this process has {now}."
+    return note
+
+
+def _run(
+    config: TrainingConfig,
+    directory: RunDirectory,
+    sets: StructureSets,
+    state: TrainingState,
+    from_model: str | Path | None,
+    progress: ProgressOption,
+    notes: list[str],
+) -> TrainingResult:
+    """Train from a state, then load the best weights and test them."""
+    data = make_data(sets, state.potential, config, state.device)
+    identity = _data_identity(sets)
+    provenance = {
+        "run_id": directory.run_id,
+        "data": identity,
+        "config": config.to_dict(),
+        "from": None if from_model is None else str(from_model),
+    }
+    header = {
+        "config": config.to_dict(),
+        "data": identity,
+        "model": describe_potential(state.potential, {}).model_dump(mode="json"),
+    }
+    kept = directory.keep_metrics(state.records)
+    history = [EpochRecord.from_json(record) for record in kept]
+    with open_log(
+        directory.path,
+        config,
+        run_id=directory.run_id,
+        first_step=state.step,
+        progress=progress,
+        history=history,
+    ) as log:
+        for note in notes:
+            log.note(note)
+        with StopRequest() as stop:
+            loop = Loop(
+                state, data, config, directory, log, stop, header=header, provenance=provenance
+            )
+            try:
+                reason = loop.run()
+            except (TrainingInterrupted, TrainingDiverged, ModelFileError) as end:
+                log.note(str(end))
+                raise
+        tables = _finish(state, sets, directory, provenance, log, reason)
+    return TrainingResult(
+        state.potential, tuple(history), state.seconds, tables, directory.path, reason
+    )
+
+
+def _finish(
+    state: TrainingState,
+    sets: StructureSets,
+    directory: RunDirectory,
+    provenance: dict[str, Any],
+    log: Log,
+    reason: str,
+) -> dict[str, ErrorTable]:
+    """Give the potential its best weights, write the model, test it."""
+    state.load_best()
+    position = {"epoch": state.best_epoch, "valid_loss": state.best_loss}
+    save_model(directory.model_path, state.potential, {**provenance, **position})
+    log.note(
+        f"Training ended after {format_seconds(state.seconds)}: {reason}. "
+        f"The best model, of epoch {position['epoch']}, is in {directory.model_path}."
+    )
+    tables = {
+        name: errors(state.potential, structures)
+        for name, structures in {"validation": sets.validation, **sets.tests}.items()
+    }
+    content = {name: table.to_json() for name, table in tables.items()}
+    replace_file(directory.path / "errors.json", json.dumps(content, indent=2).encode())
+    log.note(error_lines(tables))
+    return tables
