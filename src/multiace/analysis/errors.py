@@ -228,7 +228,7 @@ def _element_row(
 def _force_differences(
     structures: Sequence[Structure],
     predictions: Sequence[Labels],
-    masks: Sequence[Bool[np.ndarray, " atoms"]] | None = None,
+    masks: Sequence[Bool[np.ndarray, "_"]] | None = None,
 ) -> Float64[np.ndarray, " numbers"]:
     chosen = masks or [np.ones(structure.n_atoms, dtype=bool) for structure in structures]
     return _concatenated(

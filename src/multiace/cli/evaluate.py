@@ -1,0 +1,113 @@
+"""`multiace evaluate`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from multiace.analysis import Deviation, ErrorTable
+
+
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="Model file (.safetensors).")],
+    data: Annotated[
+        list[str],
+        typer.Argument(help="Extended XYZ files with labels, or bundled:NAME."),
+    ],
+    json: Annotated[
+        Path | None, typer.Option(help="Write all errors to this file.", metavar="FILE")
+    ] = None,
+    dtype: Annotated[
+        Literal["float32", "float64"] | None,
+        typer.Option(help="Compute type; default: that of the model."),
+    ] = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")] = "cpu",
+    batch_edges: Annotated[
+        int, typer.Option(min=1, help="Most edges evaluated at once; fewer need less memory.")
+    ] = 4000,
+    energy_key: Annotated[str | None, typer.Option(help="Name of the energy in the data.")] = None,
+    forces_key: Annotated[str | None, typer.Option(help="Name of the forces in the data.")] = None,
+    stress_key: Annotated[str | None, typer.Option(help="Name of the stress in the data.")] = None,
+) -> None:
+    """Print RMSE and MAE of a model on labelled structures.
+
+    Energies in total and per atom, force components and stress; over all structures, by file, by
+    config_type and, for forces, by element. Labels that a frame lacks are left out.
+    """
+    import torch
+
+    from multiace.analysis import errors
+    from multiace.checkpoint import load_model
+    from multiace.data import read_structures
+
+    potential = load_model(
+        model, dtype=None if dtype is None else getattr(torch, dtype), device=device
+    )
+    structures = [
+        structure
+        for name in data
+        for structure in read_structures(
+            data_path(name), energy_key=energy_key, forces_key=forces_key, stress_key=stress_key
+        )
+    ]
+    table = errors(potential, structures, batch_edges=batch_edges)
+    Console().print(as_text(table))
+    if json is not None:
+        write_json(json, {"model": str(model), **table.to_json()})
+
+
+def data_path(name: str) -> Path:
+    """Return the file that a name on the command line stands for.
+
+    Example:
+        >>> data_path("bundled:malonaldehyde/stretch").name
+        'stretch.xyz'
+    """
+    from multiace.data import bundled
+
+    prefix, separator, rest = name.partition(":")
+    return bundled(rest) if prefix == "bundled" and separator else Path(name)
+
+
+def as_text(errors: ErrorTable) -> Table:
+    """Return errors as a table: RMSE and MAE, in meV units."""
+    from multiace.analysis.errors import REPORT_UNITS
+
+    table = Table(title="RMSE / MAE", title_justify="left")
+    for column in ("", "structures"):
+        table.add_column(column, justify="right" if column else "left")
+    titles = {
+        "energy": "energy",
+        "energy_per_atom": "energy",
+        "forces": "force",
+        "stress": "stress",
+    }
+    shown = [quantity for quantity in REPORT_UNITS if getattr(errors.total, quantity) is not None]
+    for quantity in shown:
+        table.add_column(f"{titles[quantity]}\n({REPORT_UNITS[quantity][0]})", justify="right")
+    groups = ["total", *(g for g in ("file", "config_type") if len(errors.by(g)) > 1), "element"]
+    for group in groups:
+        table.add_section()
+        for name, row in errors.by(group).items():
+            cells = [_cell(getattr(row, quantity), REPORT_UNITS[quantity][1]) for quantity in shown]
+            table.add_row(name or "(none)", f"{row.n_structures:,}", *cells)
+    return table
+
+
+def write_json(path: Path, content: dict[str, Any]) -> None:
+    """Write plain data as readable JSON."""
+    import json
+
+    text = json.dumps(content, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    path.write_text(text, encoding="utf-8")
+
+
+def _cell(deviation: Deviation | None, size: float) -> str:
+    if deviation is None:
+        return "–"
+    return f"{deviation.rmse / size:.3g} / {deviation.mae / size:.3g}"

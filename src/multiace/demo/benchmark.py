@@ -1,0 +1,81 @@
+"""The benchmark of the demo: malonaldehyde, its test sets and its scans.
+
+Training data are molecular dynamics at 300 K. Tests are the same at 300 K (in domain), 600 K and
+1200 K, and three scans that leave the data along one coordinate each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from multiace.data import read_structures
+from multiace.data.bundled import bundled
+from multiace.geometry import Structure
+
+FOLDER = "malonaldehyde"
+TRAINING = "train_300K"
+TESTS = {300: "test_300K", 600: "test_600K", 1200: "test_1200K"}
+"""Temperature in K -> name of the test set."""
+
+KETO_O, ALDEHYDE_C, MIDDLE_C, ENOL_C, ENOL_O, ENOL_H = 3, 0, 1, 2, 4, 5
+"""Atoms of O3=C0-C1=C2-O4-H5, with a hydrogen bond from H5 to O3."""
+
+
+@dataclass(frozen=True)
+class Scan:
+    """One scan: its name in the data, how it is called, and its coordinate.
+
+    Args:
+        name: name of the data set.
+        title: what is scanned.
+        label: the coordinate with its unit.
+        coordinate: value of the coordinate in a structure.
+    """
+
+    name: str
+    title: str
+    label: str
+    coordinate: Callable[[Structure], float]
+
+
+def load(name: str) -> list[Structure]:
+    """Return the structures of a data set of the benchmark, with their labels.
+
+    Example:
+        >>> len(load("test_300K"))
+        200
+    """
+    return read_structures(bundled(f"{FOLDER}/{name}"))
+
+
+def dihedral(structure: Structure) -> float:
+    """Return the angle between the planes O=C-C and C-C=C in degrees, 0 to 180."""
+    o, c0, c1, c2 = structure.positions[[KETO_O, ALDEHYDE_C, MIDDLE_C, ENOL_C]]
+    axis = c1 - c0
+    first, second = np.cross(c0 - o, axis), np.cross(axis, c2 - c1)
+    sine = np.linalg.norm(np.cross(first, second))
+    return float(np.degrees(np.arctan2(sine, first @ second)))
+
+
+def transfer(structure: Structure) -> float:
+    """Return r(O3-H) - r(O4-H) in Å: 0 half way, positive where the data begin."""
+    return _distance(structure, KETO_O, ENOL_H) - _distance(structure, ENOL_O, ENOL_H)
+
+
+def bond(structure: Structure) -> float:
+    """Return the distance of the acidic hydrogen from the nearer oxygen in Å."""
+    return min(_distance(structure, oxygen, ENOL_H) for oxygen in (KETO_O, ENOL_O))
+
+
+SCANS = (
+    Scan("dihedral", "Rotation of the CHO group", "O=C–C=C dihedral (degrees)", dihedral),
+    Scan("proton_transfer", "Proton transfer", "r(O3–H) − r(O4–H) (Å)", transfer),
+    Scan("stretch", "O–H bond breaking", "r(O–H) (Å)", bond),
+)
+
+
+def _distance(structure: Structure, i: int, j: int) -> float:
+    return float(np.linalg.norm(structure.positions[i] - structure.positions[j]))

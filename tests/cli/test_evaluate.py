@@ -1,0 +1,70 @@
+"""`multiace evaluate`: the table and the JSON file."""
+
+import json
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.calculators.singlepoint import SinglePointCalculator
+from ase.io import write
+from typer.testing import CliRunner
+
+from multiace.analysis import errors
+from multiace.checkpoint import save_model
+from multiace.cli.main import app
+from multiace.data import read_structures
+
+
+@pytest.fixture
+def model(random_potential, tmp_path):
+    path = tmp_path / "model.safetensors"
+    save_model(path, random_potential)
+    return path
+
+
+@pytest.fixture
+def data(tmp_path, rng):
+    frames = []
+    for config_type in ("one", "one", "two"):
+        atoms = Atoms("CHO", positions=rng.normal(size=(3, 3)) * 1.5)
+        atoms.calc = SinglePointCalculator(
+            atoms, energy=-3000.0 + rng.normal(), forces=rng.normal(size=(3, 3))
+        )
+        atoms.info["config_type"] = config_type
+        frames.append(atoms)
+    path = tmp_path / "data.xyz"
+    write(path, frames, format="extxyz")
+    return path
+
+
+def test_json_holds_the_errors_of_the_model(model, data, tmp_path, random_potential):
+    out = tmp_path / "errors.json"
+    result = CliRunner().invoke(app, ["evaluate", str(model), str(data), "--json", str(out)])
+    assert result.exit_code == 0, result.output
+    content = json.loads(out.read_text())
+    expected = errors(random_potential, read_structures(data)).to_json()
+    assert content.pop("model") == str(model)
+    assert content.keys() == expected.keys()
+    assert content["total"]["forces"]["rmse"] == pytest.approx(expected["total"]["forces"]["rmse"])
+    assert content["config_type"].keys() == {"one", "two"}
+
+
+def test_the_table_has_units_and_a_row_for_each_kind_and_element(model, data):
+    result = CliRunner().invoke(app, ["evaluate", str(model), str(data), "--dtype", "float32"])
+    assert result.exit_code == 0, result.output
+    for text in ("meV/Å", "meV/atom", "total", "two", "H", "C", "O"):
+        assert text in result.output
+    assert "stress" not in result.output
+
+
+def test_labels_under_other_names_are_read(model, tmp_path, rng):
+    atoms = Atoms("CHO", positions=rng.normal(size=(3, 3)) * 1.5)
+    atoms.info["dft"] = -3000.0
+    path = tmp_path / "other.xyz"
+    write(path, atoms, format="extxyz")
+    runner = CliRunner()
+    found = runner.invoke(app, ["evaluate", str(model), str(path), "--energy-key", "dft"])
+    assert found.exit_code == 0, found.output
+    assert np.isfinite(float(found.output.split("total")[1].split()[3]))
+    missed = runner.invoke(app, ["evaluate", str(model), str(path)])
+    assert isinstance(missed.exception, ValueError)
