@@ -153,7 +153,7 @@ def molecular_dynamics(minimum: Atoms, temperature: int, seeds: range) -> list[A
 
 def dihedral_scan(minimum: Atoms) -> list[Atoms]:
     """Return the rigid rotation of the CHO group about its C-C bond, from the hydrogen bond."""
-    chain = (KETO_O, ALDEHYDE_C, MIDDLE_C, ENOL_C)
+    chain = (ENOL_C, MIDDLE_C, ALDEHYDE_C, KETO_O)  # ASE turns the end of the chain
     frames = []
     for angle in DIHEDRAL_DEGREES:
         rotated = minimum.copy()
@@ -184,7 +184,7 @@ def proton_transfer(minimum: Atoms) -> list[Atoms]:
 def stretch(minimum: Atoms) -> list[Atoms]:
     """Return the rigid O-H stretch of the open rotamer, where the hydrogen leaves into vacuum."""
     rotamer = minimum.copy()
-    chain = (ENOL_H, ENOL_O, ENOL_C, MIDDLE_C)
+    chain = (MIDDLE_C, ENOL_C, ENOL_O, ENOL_H)
     rotamer.set_dihedral(*chain, rotamer.get_dihedral(*chain) + 180.0, indices=[ENOL_H])
     rotamer = optimise(rotamer)
     bond = rotamer.get_distance(ENOL_O, ENOL_H, vector=True)
