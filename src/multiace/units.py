@@ -31,3 +31,6 @@ BOLTZMANN: Final = 1.380649e-23 / 1.602176634e-19
 
 COULOMB: Final = HARTREE * BOHR
 """Energy of two unit charges one Å apart, e^2 / (4 pi epsilon_0), in eV Å."""
+
+MEV: Final = 1e-3
+"""One meV in eV."""
