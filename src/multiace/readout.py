@@ -24,7 +24,7 @@ class LinearReadout(nn.Module):
 
     def forward(self, h: Float[Tensor, "nodes dim"]) -> Float[Tensor, " nodes"]:
         """Return the energy of each node in units of the model's scale."""
-        return (h[:, : self.channels] @ self.weights * self.factor).squeeze(1)
+        return (h[:, : self.channels] @ (self.weights * self.factor)).squeeze(1)
 
 
 class MLPReadout(nn.Module):
@@ -47,7 +47,7 @@ class MLPReadout(nn.Module):
 
     def forward(self, h: Float[Tensor, "nodes dim"]) -> Float[Tensor, " nodes"]:
         """Return the energy of each node in units of the model's scale."""
-        x = h[:, : self.channels] @ self.first * self.first_factor
+        x = h[:, : self.channels] @ (self.first * self.first_factor)
         if self.activation is not None:
             x = self.activation(x)
-        return (x @ self.second * self.second_factor).squeeze(1)
+        return (x @ (self.second * self.second_factor)).squeeze(1)

@@ -27,7 +27,7 @@ class LayerLayout:
     | symbol | field | what |
     |---|---|---|
     | h^(t) | `features_in` | input features |
-    | phi | `paths` | couplings, sorted by irrep_in, l_edge, irrep_out |
+    | phi | `paths` | couplings, sorted by irrep_in, irrep_out, l_edge |
     | sum_j phi | `pooled` | channels of irrep_out: its paths side by side |
     | A | `atomic_basis` | after the linear map |
     | m | `message` | after the product basis (A itself where correlation = 1) |
@@ -94,8 +94,8 @@ def _paths(irreps_in: tuple[Irrep, ...], l_max: int, targets: tuple[Irrep, ...])
     return [
         Path(irrep_in, l_edge, irrep_out)
         for irrep_in in irreps_in
-        for l_edge in range(l_max + 1)
         for irrep_out in targets
+        for l_edge in range(l_max + 1)
         if irrep_out in irrep_in * Irrep.natural(l_edge)
     ]
 

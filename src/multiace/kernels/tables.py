@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -23,7 +22,7 @@ class ConvolutionTable:
     Args:
         irreps_in: irreps of the neighbours' features.
         l_max: largest l of the edge harmonics.
-        paths: (irrep_in, l_edge, irrep_out), sorted in the order irrep_in, l_edge, irrep_out.
+        paths: (irrep_in, l_edge, irrep_out), sorted in the order irrep_in, irrep_out, l_edge.
         irreps_out: irreps of the sum over neighbours.
     """
 
@@ -46,6 +45,10 @@ class ConvolutionTable:
     def paths_from(self, irrep: Irrep) -> tuple[int, ...]:
         """Positions of the paths that read an irrep; they follow one another."""
         return tuple(p for p, path in enumerate(self.paths) if path[0] == irrep)
+
+    def paths_to(self, irrep: Irrep) -> tuple[int, ...]:
+        """Positions of the paths that end in an irrep, in the order of its channels."""
+        return tuple(p for p, path in enumerate(self.paths) if path[2] == irrep)
 
     def coupling_from(self, irrep: Irrep) -> np.ndarray:
         """Clebsch-Gordan coefficients of all paths from an irrep.
@@ -106,49 +109,39 @@ class ProductTable:
 
     @cached_property
     def monomials(self) -> tuple[tuple[tuple[int, ...], ...], ...]:
-        """For each order, the sorted component indices of every product that occurs."""
-        return tuple(
-            tuple(
-                sorted(
-                    {
-                        tuple(int(component) for component in row)
-                        for irrep in self.irreps_out.irreps
-                        for row in self._couplings(irrep, order).monomials
-                    }
-                )
-            )
-            for order in self._orders
-        )
+        """For each order, the sorted component indices of every product that is needed.
 
-    @cached_property
-    def coefficients(self) -> np.ndarray:
-        """Coefficients of all products in all B.
+        Those are the products that occur, and the beginnings of longer ones, from which these are
+        formed by one more factor.
+        """
+        needed: list[set[tuple[int, ...]]] = []
+        for order in reversed(self._orders):
+            rows = {
+                tuple(int(component) for component in row)
+                for irrep in self.irreps_out.irreps
+                for row in self._couplings(irrep, order).monomials
+            }
+            needed.append(rows | {row[:-1] for row in needed[-1]} if needed else rows)
+        return tuple(tuple(sorted(rows)) for rows in reversed(needed))
+
+    def coefficients(self, order: int) -> np.ndarray:
+        """Coefficients of the products of one order.
 
         Returns:
-            (rows, monomials of all orders): a row for each (irrep_out, order, eta, M).
+            (rows, monomials): a row for each (irrep_out, eta, M), in this order.
         """
-        starts = np.cumsum([0, *map(len, self.monomials)])
-        positions = [
-            {row: start + q for q, row in enumerate(rows)}
-            for start, rows in zip(starts, self.monomials, strict=False)
-        ]
+        position = {factors: q for q, factors in enumerate(self.monomials[order - 1])}
         blocks = []
         for irrep in self.irreps_out.irreps:
-            for order in self._orders:
-                couplings = self._couplings(irrep, order)
-                block = np.zeros((couplings.coefficients.shape[2], irrep.dim, starts[-1]))
-                columns = [positions[order - 1][tuple(map(int, r))] for r in couplings.monomials]
-                block[:, :, columns] = couplings.coefficients.transpose(2, 0, 1)
-                blocks.append(block.reshape(-1, starts[-1]))
+            couplings = self._couplings(irrep, order)
+            n_paths = couplings.coefficients.shape[2]
+            block = np.zeros((n_paths, irrep.dim, len(position)))
+            columns = [position[tuple(map(int, row))] for row in couplings.monomials]
+            block[:, :, columns] = couplings.coefficients.transpose(2, 0, 1)
+            blocks.append(block.reshape(-1, len(position)))
         return np.concatenate(blocks)
 
 
 def split_sizes(irreps: Irreps) -> list[int]:
     """Lengths of the entries of irreps in the flat layout."""
     return [channels * irrep.dim for channels, irrep in irreps.entries]
-
-
-def row_paths(table: ConvolutionTable, irrep: Irrep) -> Sequence[int]:
-    """For each output row of the paths from an irrep, which of these paths it belongs to."""
-    dims = [table.paths[p][2].dim for p in table.paths_from(irrep)]
-    return [path for path, dim in enumerate(dims) for _ in range(dim)]

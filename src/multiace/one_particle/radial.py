@@ -138,7 +138,7 @@ class RadialNetwork(nn.Module):
         """
         u = basis
         for n, (weight, factor) in enumerate(zip(self.hidden, self.factors, strict=True)):
-            u = u @ weight * factor
+            u = u @ (weight * factor)
             if self.biases:
                 u = u + self.biases[n]
             u = self.activation(u)

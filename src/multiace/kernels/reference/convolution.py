@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from itertools import groupby
+from typing import NamedTuple
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from multiace.kernels.segment_sum import segment_sum
-from multiace.kernels.tables import ConvolutionTable, row_paths, split_sizes
+from multiace.kernels.tables import ConvolutionTable, split_sizes
+from multiace.o3.irreps import Irrep
 
 
 class Convolution(nn.Module):
@@ -30,12 +34,10 @@ class Convolution(nn.Module):
     def __init__(self, table: ConvolutionTable) -> None:
         super().__init__()
         self.table = table
-        self.groups = [(irrep, table.paths_from(irrep)) for irrep in table.irreps_in.irreps]
-        for irrep, _ in self.groups:
-            coupling = torch.from_numpy(table.coupling_from(irrep)).flatten(1)
-            self.register_buffer(f"coupling_{irrep}", coupling, persistent=False)
-            rows = torch.tensor(row_paths(table, irrep))
-            self.register_buffer(f"rows_{irrep}", rows, persistent=False)
+        self.groups = [_Group.of(table, irrep) for irrep in table.irreps_in.irreps]
+        for group in self.groups:
+            coupling = torch.from_numpy(table.coupling_from(group.irrep)).flatten(1)
+            self.register_buffer(f"coupling_{group.irrep}", coupling, persistent=False)
 
     def forward(
         self,
@@ -50,48 +52,58 @@ class Convolution(nn.Module):
         """Return the sums over neighbours, laid out as `table.irreps_out`."""
         n_edges, n_nodes = len(senders), len(features)
         radial = radial_functions(hidden, weights, edge_types)  # (edges, n_weights)
-        widths = [
-            len(paths) * channels
-            for (_, paths), channels in zip(self.groups, self.table.irreps_in.channels, strict=True)
-        ]
-        blocks = zip(
+        pooled: list[Tensor] = []
+        for group, h, w in zip(
             self.groups,
-            self.table.irreps_in.channels,
             features.split(split_sizes(self.table.irreps_in), dim=1),
-            radial.split(widths, dim=1),
+            radial.split([group.n_weights for group in self.groups], dim=1),
             strict=True,
-        )
-        messages = []
-        for (irrep, paths), channels, h, weight in blocks:
+        ):
             # T = sum_m C Y_m: one matrix (rows, 2 l_in + 1) an edge
-            coupled = harmonics @ self.get_buffer(f"coupling_{irrep}")
-            rows = self.get_buffer(f"rows_{irrep}")
-            coupled = coupled.view(n_edges, len(rows), irrep.dim)  # (edges, rows, m_in)
-            neighbours = h.view(n_nodes, irrep.dim, channels)[senders]  # (edges, m_in, channels)
-            weight = weight.view(n_edges, len(paths), channels)
-            weight = weight.index_select(1, rows)
-            messages.append((coupled @ neighbours * weight).flatten(1))
-        pooled = segment_sum(torch.cat(messages, dim=1), receivers, n_nodes)
-        return self._by_irrep_out(pooled)
-
-    def _by_irrep_out(self, pooled: Tensor) -> Tensor:
-        """Reorder from path after path to irrep_out after irrep_out, paths side by side."""
-        sizes = [
-            out.dim * channels
-            for (_, _, out), channels in zip(
-                self.table.paths, self.table.channels_of_path, strict=True
+            coupled = harmonics @ self.get_buffer(f"coupling_{group.irrep}")
+            coupled = coupled.view(n_edges, group.n_rows, group.irrep.dim)
+            h = h.view(n_nodes, group.irrep.dim, group.channels)
+            phi = coupled @ h[senders]  # (edges, rows, channels)
+            blocks = zip(
+                group.blocks,
+                phi.split([n_paths * dim for n_paths, dim in group.blocks], dim=1),
+                w.split([n_paths * group.channels for n_paths, _ in group.blocks], dim=1),
+                strict=True,
             )
-        ]
-        columns = pooled.split(sizes, dim=1)
-        blocks = []
-        for irrep_out in self.table.irreps_out.irreps:
-            of_irrep = [
-                column.unflatten(1, (irrep_out.dim, -1))
-                for column, path in zip(columns, self.table.paths, strict=True)
-                if path[2] == irrep_out
-            ]
-            blocks.append(torch.cat(of_irrep, dim=2).flatten(1))
-        return torch.cat(blocks, dim=1)
+            for (n_paths, dim), rows, of_paths in blocks:
+                rows = rows.view(n_edges, n_paths, dim, group.channels)
+                of_paths = of_paths.view(n_edges, n_paths, 1, group.channels)
+                message = segment_sum(rows * of_paths, receivers, n_nodes)
+                pooled.extend(message.unbind(dim=1))  # (nodes, 2 l_out + 1, channels) a path
+        return torch.cat(
+            [
+                torch.cat([pooled[p] for p in self.table.paths_to(irrep)], dim=2).flatten(1)
+                for irrep in self.table.irreps_out.irreps
+            ],
+            dim=1,
+        )
+
+
+class _Group(NamedTuple):
+    """The paths from one irrep; `blocks` are (paths, 2 l_out + 1) of equal l_out."""
+
+    irrep: Irrep
+    channels: int
+    blocks: tuple[tuple[int, int], ...]
+
+    @classmethod
+    def of(cls, table: ConvolutionTable, irrep: Irrep) -> _Group:
+        dims = [table.paths[p][2].dim for p in table.paths_from(irrep)]
+        blocks = tuple((len(list(run)), dim) for dim, run in groupby(dims))
+        return cls(irrep, table.irreps_in.channels[table.irreps_in.index(irrep)], blocks)
+
+    @property
+    def n_rows(self) -> int:
+        return sum(n_paths * dim for n_paths, dim in self.blocks)
+
+    @property
+    def n_weights(self) -> int:
+        return sum(n_paths for n_paths, _ in self.blocks) * self.channels
 
 
 def radial_functions(
