@@ -2,9 +2,9 @@
 
     python -m multiace.data.recipes.malonaldehyde OUT
 
-writes eight extended XYZ files and `provenance.json` into the folder OUT, in 10 to 20 minutes on one
-core. It needs tblite: `pip install 'multiace[labels]'`. Set OMP_NUM_THREADS=1: the
-molecule has 9 atoms.
+writes eight extended XYZ files and `provenance.json` into the folder OUT, in 10 to 20 minutes on
+one core. It needs tblite: `pip install 'multiace[labels]'`. Set OMP_NUM_THREADS=1: the molecule has
+9 atoms.
 
 Every frame is labelled on its own: positions are rounded to the 8 decimals of the file first, and a
 fresh calculator starts its self-consistent field from the atomic densities, so a label depends on
