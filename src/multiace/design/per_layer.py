@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Generic, TypeVar
+from collections.abc import Mapping
+from typing import Annotated, Any, Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, model_serializer
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_serializer
+from typing_extensions import TypeAliasType
 
 T = TypeVar("T")
 
@@ -24,7 +26,25 @@ class Apart(BaseModel, Generic[T]):
         return {name: value for name, value in values.items() if value is not None}
 
 
-PerLayer = T | list[T] | Apart[T]
+def _form(value: object) -> str:
+    """Tell how a field is written, so that only the rules of this form are applied to it."""
+    if isinstance(value, Apart) or (
+        isinstance(value, Mapping) and set(Apart.model_fields) & set(value)
+    ):
+        return "apart"
+    return "list" if isinstance(value, list) else "value"
+
+
+PerLayer = TypeAliasType(
+    "PerLayer",
+    Annotated[
+        Annotated[T, Tag("value")]
+        | Annotated[list[T], Tag("list")]
+        | Annotated[Apart[T], Tag("apart")],
+        Discriminator(_form),
+    ],
+    type_params=(T,),
+)
 """One value for all layers, a list with one value a layer, or `{first, rest, last}`."""
 
 

@@ -1,0 +1,145 @@
+"""Designs without meaning are refused: what was wrong, the rule, the way out."""
+
+import math
+
+import pytest
+from pydantic import ValidationError
+
+from multiace.design import Design
+
+GATED = {"update": {"nonlinearity": "gate"}}
+
+# fields, what the message says in this order
+REFUSED = {
+    "bias_under_an_envelope_on_the_basis": (
+        {"radial": {"bias": True}},
+        ["radial.bias with radial.envelope_on: basis", "R(cutoff) != 0", "envelope_on: weights"],
+    ),
+    "bias_without_hidden_layers": (
+        {"radial": {"bias": True, "envelope_on": "weights", "hidden": []}},
+        ["radial.bias has no effect", "radial.hidden: []", "give hidden layers"],
+    ),
+    "chebyshev_polynomials_to_train": (
+        {"radial": {"family": "chebyshev", "trainable": True}},
+        ["radial.trainable", "Chebyshev", "bessel or gaussian"],
+    ),
+    "gate_without_gate_scalars": (
+        {"product_basis": {"correlation": [1, 3]}, **GATED},
+        ["Layer 2", "correlation 3", "update.linear, which is 'none'", "Use 'shared' or"],
+    ),
+    "products_of_unequal_channels": (
+        {"product_basis": {"correlation": [2, 1]}, "channels": {0: 4, 1: 2}},
+        ["Layer 1", "correlation 2", "channel by channel", "update.linear: shared"],
+    ),
+    "width_missing_for_a_degree": (
+        {"channels": {0: 4, 2: 2}, "features_l_max": [0, 2]},
+        ["channels of layer 2", "no entry for l = 1", "features_l_max is 2", "from 0 to 2"],
+    ),
+    "no_readout_at_all": (
+        {"readout": {"kind": "none"}},
+        ["readout.kind is 'none' for every layer", "Set at least one layer to"],
+    ),
+    "list_of_another_length": (
+        {"channels": [4, 4, 4]},
+        ["channels lists 3 values for 2 layers", "Give one value a layer"],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_refused_is(name):
+    fields, parts = REFUSED[name]
+    with pytest.raises(ValidationError) as error:
+        Design(layers=2, **fields)
+    position = -1
+    for part in parts:
+        assert part in str(error.value)
+        assert str(error.value).index(part) > position
+        position = str(error.value).index(part)
+
+
+# the nearest neighbours of what is refused
+ACCEPTED = {
+    "bias_under_an_envelope_on_the_weights": {"radial": {"bias": True, "envelope_on": "weights"}},
+    "bias_with_hidden_layers_in_one_layer": {
+        "radial": {"bias": True, "envelope_on": "weights", "hidden": [[], [8]]}
+    },
+    "gaussians_to_train": {"radial": {"family": "gaussian", "trainable": True}},
+    "gate_after_products_and_a_map": {
+        "product_basis": {"correlation": 3},
+        "update": {"nonlinearity": "gate", "linear": "shared"},
+    },
+    "gate_after_products_in_another_layer": {
+        "product_basis": {"correlation": [1, 3]},
+        "update": {"nonlinearity": ["gate", "none"]},
+    },
+    "products_before_a_map_to_unequal_channels": {
+        "product_basis": {"correlation": 2},
+        "channels": {0: 4, 1: 2},
+        "update": {"linear": "per_element"},
+    },
+    "products_of_channels_equal_by_degree": {
+        "product_basis": {"correlation": 2},
+        "channels": {0: 4, 1: 4},
+    },
+    "readout_of_one_layer": {"readout": {"kind": ["linear", "none"]}},
+}
+
+
+@pytest.mark.parametrize("name", ACCEPTED)
+def test_accepted_is(name):
+    assert Design(layers=2, **ACCEPTED[name]).layers == 2
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "rule"),
+    [
+        ("layers", 0, "greater than or equal to 1"),
+        ("channels", 0, "greater than or equal to 1"),
+        ("embedding_channels", 0, "greater than or equal to 1"),
+        ("cutoff", 0.0, "greater than 0"),
+        ("cutoff", math.inf, "finite number"),
+        ("cutoff", math.nan, "finite number"),
+        ("l_max", 7, "less than or equal to 6"),
+        ("l_max", -1, "greater than or equal to 0"),
+        ("features_l_max", 7, "less than or equal to 6"),
+        ("radial.number", 0, "greater than or equal to 1"),
+        ("radial.envelope_power", 1, "greater than or equal to 2"),
+        ("radial.hidden", [0], "greater than or equal to 1"),
+        ("radial.family", "bessle", "'bessel', 'chebyshev' or 'gaussian'"),
+        ("update.linear", "all", "'none', 'shared' or 'per_element'"),
+        ("product_basis.correlation", 5, "less than or equal to 4"),
+        ("product_basis.corelation", 2, "Extra inputs are not permitted"),
+        ("readout.hidden", 0, "greater than or equal to 1"),
+        ("colour", "blue", "Extra inputs are not permitted"),
+    ],
+)
+def test_value_out_of_range_is_refused_by_field_value_and_rule(field, value, rule):
+    *groups, name = field.split(".")
+    fields = {name: value}
+    for group in reversed(groups):
+        fields = {group: fields}
+    with pytest.raises(ValidationError) as error:
+        Design.model_validate(fields)
+    for part in (field, f"input_value={value!r}" if value != [0] else "input_value=0", rule):
+        assert part in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("value", "place"),
+    [
+        ({"first": "all", "rest": "none"}, "update.linear.apart.first"),
+        ({"rest": "none", "last": "all"}, "update.linear.apart.last"),
+        (["none", "all"], "update.linear.list.1"),
+        ("all", "update.linear.value"),
+    ],
+)
+def test_value_of_one_layer_is_refused_at_its_place(value, place):
+    with pytest.raises(ValidationError) as error:
+        Design(layers=2, update={"linear": value})
+    assert [".".join(map(str, details["loc"])) for details in error.value.errors()] == [place]
+
+
+def test_layer_that_is_neither_first_nor_last_nor_rest_is_refused():
+    with pytest.raises(ValidationError, match="channels.apart.second"):
+        Design(layers=2, channels={"rest": 4, "second": 4})
