@@ -75,7 +75,7 @@ def test_every_field_written_layer_by_layer_is_expanded_in_the_canonical_form():
         f"{group}.{name}" if group else name
         for group, schema in (("", Design), *_groups())
         for name, field in schema.model_fields.items()
-        if "Apart" in str(field.annotation)
+        if "PerLayer" in str(field.annotation)
     }
     assert per_layer == set(PER_LAYER_FIELDS)
 

@@ -57,10 +57,11 @@ class ConvolutionTable:
             (lm, rows, 2 l_in + 1): harmonics component, components of the paths' outputs one
             path after the other, component of the feature.
         """
-        blocks = []
+        n_harmonics = (self.l_max + 1) ** 2
+        blocks = [np.empty((n_harmonics, 0, irrep.dim))]
         for p in self.paths_from(irrep):
             _, l_edge, out = self.paths[p]
-            block = np.zeros(((self.l_max + 1) ** 2, out.dim, irrep.dim))
+            block = np.zeros((n_harmonics, out.dim, irrep.dim))
             cg = clebsch_gordan(irrep.l, l_edge, out.l)  # (m_in, m_edge, m_out)
             block[l_edge**2 : (l_edge + 1) ** 2] = cg.transpose(1, 2, 0)
             blocks.append(block)
@@ -138,7 +139,7 @@ class ProductTable:
             block = np.zeros((n_paths, irrep.dim, len(position)))
             columns = [position[tuple(map(int, row))] for row in couplings.monomials]
             block[:, :, columns] = couplings.coefficients.transpose(2, 0, 1)
-            blocks.append(block.reshape(-1, len(position)))
+            blocks.append(block.reshape(n_paths * irrep.dim, len(position)))
         return np.concatenate(blocks)
 
 

@@ -25,8 +25,9 @@ class PolynomialProduct(nn.Module):
         below: tuple[tuple[int, ...], ...] = ((),)
         for order, monomials in enumerate(table.monomials, 1):
             position = {factors: q for q, factors in enumerate(below)}
-            head = torch.tensor([position[factors[:-1]] for factors in monomials])
-            last = torch.tensor([factors[-1] for factors in monomials])
+            of_head = [position[factors[:-1]] for factors in monomials]
+            head = torch.tensor(of_head, dtype=torch.int64)
+            last = torch.tensor([factors[-1] for factors in monomials], dtype=torch.int64)
             coefficients = torch.from_numpy(table.coefficients(order))
             self.register_buffer(f"head_{order}", head, persistent=False)
             self.register_buffer(f"last_{order}", last, persistent=False)
@@ -51,7 +52,7 @@ class PolynomialProduct(nn.Module):
         w = weights[species] if species is not None else weights.expand(shape[0], -1, -1)
         w = w.transpose(0, 1).split([n for counts in n_paths for n in counts])
         # components first: products of rows, and the couplings a matrix on the left
-        a = features.view(shape[0], -1, shape[1]).transpose(0, 1).flatten(1)  # (lm, nodes c)
+        a = features.unflatten(1, (-1, shape[1])).transpose(0, 1).flatten(1)  # (lm, nodes c)
         messages: list[list[Tensor]] = [[] for _ in irreps]
         products = a
         for order in range(1, self.table.correlation + 1):

@@ -1,0 +1,160 @@
+"""The convolution against loops over edges and paths, and against vector algebra."""
+
+from functools import partial
+
+import pytest
+import torch
+from tests.kernels import loops
+from tests.kernels.comparison import (
+    DTYPES,
+    assert_close,
+    assert_same_to_second_order,
+    non_contiguous,
+    random,
+)
+
+from multiace.kernels.reference.convolution import Convolution, radial_functions
+from multiace.kernels.tables import ConvolutionTable
+from multiace.o3.harmonics import spherical_harmonics
+from multiace.o3.irreps import Irrep, Irreps
+
+N_HIDDEN = 3
+
+# name -> irreps of the features, l_max of the edges, irreps after pooling
+TABLES = {
+    "equal_channels": ("2x0e+2x1o+2x2e", 2, "0e+1o"),
+    "unequal_channels": ("3x0e+2x1o+1x2e", 2, "0e+1o+2e"),
+    "both_parities": ("2x0e+1x0o+3x1e+2x1o", 1, "0e+0o+1e+1o"),
+    "scalars_only": ("4x0e", 0, "0e"),
+    "irrep_that_couples_to_nothing": ("2x0e+1x2e", 1, "0e"),
+}
+# name -> nodes, senders, receivers
+GRAPHS = {
+    "typical": (4, [1, 2, 3, 0, 2, 0, 1, 0], [0, 0, 0, 1, 1, 2, 2, 3]),
+    "one_edge": (2, [1], [0]),
+    "no_edges": (2, [], []),
+    "two_structures": (5, [1, 0, 3, 4, 2, 2], [0, 1, 2, 2, 3, 4]),
+    "periodic_images": (1, [0, 0, 0], [0, 0, 0]),
+}
+
+
+def build_table(name):
+    irreps_in, l_max, targets = TABLES[name]
+    irreps_in = Irreps.parse(irreps_in)
+    paths = tuple(
+        (irrep_in, l_edge, irrep_out)
+        for irrep_in in irreps_in.irreps
+        for irrep_out in Irreps.parse(targets).irreps
+        for l_edge in range(l_max + 1)
+        if irrep_out in irrep_in * Irrep.natural(l_edge)
+    )
+    width = {irrep: channels for channels, irrep in irreps_in.entries}
+    irreps_out = Irreps(
+        tuple(
+            (sum(width[path[0]] for path in paths if path[2] == irrep), irrep)
+            for irrep in sorted({path[2] for path in paths})
+        )
+    )
+    return ConvolutionTable(irreps_in, l_max, paths, irreps_out)
+
+
+def build_case(table, graph, dtype, n_types):
+    """Return the tensors to differentiate by, and the indices."""
+    n_nodes, senders, receivers = GRAPHS[graph]
+    n_edges = len(senders)
+    types = None if n_types is None else torch.arange(n_edges) * 7 % n_types
+    tensors = (
+        random(n_nodes, table.irreps_in.dim, dtype=dtype),
+        random(n_edges, (table.l_max + 1) ** 2, dtype=dtype),
+        random(n_edges, N_HIDDEN, dtype=dtype),
+        random(n_types or 1, N_HIDDEN, table.n_weights, dtype=dtype),
+    )
+    indices = {
+        "edge_types": types,
+        "senders": torch.tensor(senders, dtype=torch.int64),
+        "receivers": torch.tensor(receivers, dtype=torch.int64),
+    }
+    return tensors, indices
+
+
+def assert_is_the_loop(table, graph, dtype, n_types, layout=lambda tensor: tensor):
+    tensors, indices = build_case(table, graph, dtype, n_types)
+    kernel = partial(Convolution(table).to(dtype), **indices)
+    loop = partial(loops.convolution, table, **indices)
+    assert_same_to_second_order(kernel, loop, [layout(tensor) for tensor in tensors])
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("graph", GRAPHS)
+@pytest.mark.parametrize("n_types", [None, 3])
+def test_convolution_is_the_sum_over_edges_and_paths_on_every_graph(dtype, graph, n_types):
+    assert_is_the_loop(build_table("unequal_channels"), graph, dtype, n_types)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("table", TABLES)
+def test_convolution_is_the_sum_over_edges_and_paths_for_every_table(dtype, table):
+    assert_is_the_loop(build_table(table), "one_edge", dtype, 2)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_convolution_takes_inputs_that_are_not_contiguous(dtype):
+    assert_is_the_loop(build_table("both_parities"), "one_edge", dtype, 2, non_contiguous)
+
+
+@pytest.mark.parametrize("n_types", [None, 2])
+def test_derivatives_of_the_convolution_are_finite_differences(n_types):
+    table = build_table("unequal_channels")
+    tensors, indices = build_case(table, "one_edge", torch.float64, n_types)
+    kernel = partial(Convolution(table), **indices)
+    variables = tuple(tensor.requires_grad_() for tensor in tensors)
+    assert torch.autograd.gradcheck(kernel, variables, fast_mode=True)
+    assert torch.autograd.gradgradcheck(kernel, variables, fast_mode=True)
+
+
+@pytest.mark.parametrize(
+    ("irrep_out", "expected"),
+    [
+        ("0e", lambda h, r: (h @ r).unsqueeze(0)),
+        ("1e", lambda h, r: torch.linalg.cross(h, r) * (3 / 2) ** 0.5),
+    ],
+)
+def test_a_vector_and_a_direction_couple_to_dot_and_cross_product(irrep_out, expected):
+    vector, irrep_out = Irrep.parse("1o"), Irrep.parse(irrep_out)
+    table = ConvolutionTable(
+        Irreps.of(1, [vector]), 1, ((vector, 1, irrep_out),), Irreps.of(1, [irrep_out])
+    )
+    h, direction = random(3), torch.nn.functional.normalize(random(3), dim=0)
+    to_components = [1, 2, 0]  # components of l = 1 are y, z, x
+    found = Convolution(table)(
+        features=torch.stack([torch.zeros(3, dtype=torch.float64), h[to_components]]),
+        harmonics=spherical_harmonics(1, direction.unsqueeze(0)),
+        hidden=torch.ones(1, 1, dtype=torch.float64),
+        weights=torch.ones(1, 1, 1, dtype=torch.float64),
+        edge_types=None,
+        senders=torch.tensor([1]),
+        receivers=torch.tensor([0]),
+    )
+    result = expected(h, direction)
+    assert_close(found[0], result[to_components] if irrep_out.l else result)
+    assert (found[1] == 0).all()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n_edges", [0, 1, 5])
+def test_every_edge_takes_the_radial_map_of_its_type(dtype, n_edges):
+    hidden, weights = random(n_edges, 3, dtype=dtype), random(4, 3, 5, dtype=dtype)
+    types = torch.arange(n_edges) * 3 % 4
+    expected = [hidden[e] @ weights[types[e]] for e in range(n_edges)]
+    found = radial_functions(hidden, weights, types)
+    assert_close(found, torch.stack(expected) if n_edges else hidden.new_zeros(0, 5))
+
+
+def test_messages_do_not_cross_between_structures():
+    table = build_table("unequal_channels")
+    tensors, indices = build_case(table, "two_structures", torch.float64, None)
+    features = tensors[0].requires_grad_()
+    pooled = Convolution(table)(features, *tensors[1:], **indices)
+    (gradient,) = torch.autograd.grad(pooled[:2].sum(), features)
+    assert (gradient[:2] != 0).any()
+    assert (gradient[2:] == 0).all()
