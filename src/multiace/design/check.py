@@ -18,6 +18,7 @@ def check(design: Design) -> None:
     Raises:
         DesignError: naming the field, its value, the rule and what to do.
     """
+    from multiace.design.layout import layouts
     from multiace.design.spec import PER_LAYER_FIELDS
 
     for path in PER_LAYER_FIELDS:
@@ -30,6 +31,8 @@ def check(design: Design) -> None:
             "readout.kind is 'none' for every layer: nothing would give an energy. "
             "Set at least one layer to 'linear' or 'mlp'."
         )
+    if "identity" in design.per_layer("update.self_connection"):
+        layouts(design, n_elements=1)  # refuses identities that do not fit
 
 
 def _check_radial(design: Design) -> None:

@@ -93,7 +93,7 @@ def describe(
         elements=elements,
         equations=_equations(design),
         body_orders=body_orders(design),
-        receptive_field=design.layers * design.cutoff,
+        receptive_field=design.last_readout * design.cutoff,
         paths_per_layer=_n_paths(design, n_elements, prune=False),
         live_paths_per_layer=_n_paths(design, n_elements, prune=True),
         parameters=sum(count_parameters(design, n_elements, prune=False).values()),
@@ -107,7 +107,8 @@ def describe(
 
 
 def _n_paths(design: Design, n_elements: int, *, prune: bool) -> tuple[int, ...]:
-    return tuple(len(row.paths) for row in layouts(design, n_elements, prune=prune))
+    paths = [len(row.paths) for row in layouts(design, n_elements, prune=prune)]
+    return (*paths, *[0] * (design.layers - len(paths)))
 
 
 def body_orders(design: Design) -> tuple[int | None, ...]:

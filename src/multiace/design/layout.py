@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
+from multiace.design.check import DesignError
 from multiace.design.spec import Design
 from multiace.o3.couplings import count_couplings
 from multiace.o3.irreps import Irrep, Irreps
@@ -55,7 +56,10 @@ def layouts(design: Design, n_elements: int, *, prune: bool = True) -> tuple[Lay
         prune: leave out everything that cannot reach a readout.
 
     Returns:
-        One `LayerLayout` a layer.
+        One `LayerLayout` a layer; pruned, the layers after the last readout are left out.
+
+    Raises:
+        DesignError: an identity self-connection to fewer channels than it brings.
     """
     features = embedding_irreps(design, n_elements)
     result = []
@@ -153,6 +157,8 @@ def _forward(design: Design, layer: int, features: Irreps) -> LayerLayout:
         message = Irreps.of(width, reached)
     features_out = _of_width(design, layer, reached)
     update = _gated(features_out, nonlinearity)
+    if design.per_layer("update.self_connection")[layer] == "identity":
+        _check_identity(layer, features, features_out)
     return LayerLayout(
         features_in=features,
         convolved=features,
@@ -164,6 +170,16 @@ def _forward(design: Design, layer: int, features: Irreps) -> LayerLayout:
         features_out=features_out,
         connected=_connected(design, layer, features, update),
     )
+
+
+def _check_identity(layer: int, features: Irreps, features_out: Irreps) -> None:
+    widths = {irrep: channels for channels, irrep in features_out.entries}
+    for channels, irrep in features.entries:
+        if channels > widths.get(irrep, channels):
+            raise DesignError(
+                f"Layer {layer + 1}: update.self_connection 'identity' adds {channels} channels of "
+                f"{irrep} to {widths[irrep]}. Give it as many or more, or use 'linear'."
+            )
 
 
 def _connected(design: Design, layer: int, features: Irreps, update: Irreps) -> Irreps:
@@ -184,11 +200,11 @@ def _keep(irreps: Irreps, wanted: tuple[Irrep, ...]) -> Irreps:
 
 
 def _pruned(design: Design, full: list[LayerLayout]) -> tuple[LayerLayout, ...]:
-    """Walk from the last layer back and keep what a readout can see."""
+    """Walk from the last readout back and keep what it can see."""
     kinds = design.per_layer("readout.kind")
     wanted: set[Irrep] = set()
     result: list[LayerLayout] = []
-    for layer in reversed(range(design.layers)):
+    for layer in reversed(range(design.last_readout)):
         if kinds[layer] != "none":
             wanted.add(SCALAR)
         result.append(_prune_layer(design, layer, full[layer], wanted))
@@ -241,6 +257,8 @@ def _factors(
             for order in orders
         )
 
+    if len(irreps) == 1:
+        return irreps
     everything = couplings(irreps)
     return tuple(
         factor

@@ -246,6 +246,12 @@ class Design(_Group):
             value = getattr(value, name)
         return expand(value, self.layers, path)
 
+    @property
+    def last_readout(self) -> int:
+        """Number of the last layer that has a readout: nothing after it changes the energy."""
+        kinds = self.per_layer("readout.kind")
+        return max(layer for layer, kind in enumerate(kinds, 1) if kind != "none")
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain data: nested dicts, lists and scalars, defaults included."""
         return self.model_dump(mode="json")
