@@ -76,25 +76,21 @@ def data_path(name: str) -> Path:
 
 def as_text(errors: ErrorTable) -> Table:
     """Return errors as a table: RMSE and MAE, in meV units."""
-    from multiace.analysis.errors import REPORT_UNITS
+    from multiace.analysis.errors import GROUPS, REPORT_UNITS
 
     table = Table(title="RMSE / MAE", title_justify="left")
-    for column in ("", "structures"):
-        table.add_column(column, justify="right" if column else "left")
-    titles = {
-        "energy": "energy",
-        "energy_per_atom": "energy",
-        "forces": "force",
-        "stress": "stress",
-    }
-    shown = [quantity for quantity in REPORT_UNITS if getattr(errors.total, quantity) is not None]
-    for quantity in shown:
-        table.add_column(f"{titles[quantity]}\n({REPORT_UNITS[quantity][0]})", justify="right")
-    groups = ["total", *(g for g in ("file", "config_type") if len(errors.by(g)) > 1), "element"]
-    for group in groups:
+    table.add_column("")
+    table.add_column("structures", justify="right")
+    shown = [unit for unit in REPORT_UNITS.items() if getattr(errors.total, unit[0]) is not None]
+    for quantity, (unit, _) in shown:
+        table.add_column(f"{quantity.partition('_')[0]}\n({unit})", justify="right")
+    for group in GROUPS:
+        rows = errors.by(group)
+        if group in ("file", "config_type") and len(rows) == 1:
+            continue
         table.add_section()
-        for name, row in errors.by(group).items():
-            cells = [_cell(getattr(row, quantity), REPORT_UNITS[quantity][1]) for quantity in shown]
+        for name, row in rows.items():
+            cells = [_cell(getattr(row, quantity), size) for quantity, (_, size) in shown]
             table.add_row(name or "(none)", f"{row.n_structures:,}", *cells)
     return table
 

@@ -23,6 +23,9 @@ TESTS = {300: "test_300K", 600: "test_600K", 1200: "test_1200K"}
 KETO_O, ALDEHYDE_C, MIDDLE_C, ENOL_C, ENOL_O, ENOL_H = 3, 0, 1, 2, 4, 5
 """Atoms of O3=C0-C1=C2-O4-H5, with a hydrogen bond from H5 to O3."""
 
+RADICAL_ENERGY = -434.0382406
+"""Energy of C3H3O2 (GFN2-xTB, doublet) in the geometry that the hydrogen leaves behind, eV."""
+
 
 @dataclass(frozen=True)
 class Scan:
@@ -75,6 +78,13 @@ SCANS = (
     Scan("proton_transfer", "Proton transfer", "r(O3–H) − r(O4–H) (Å)", transfer),
     Scan("stretch", "O–H bond breaking", "r(O–H) (Å)", bond),
 )
+
+
+def dissociation_limit() -> float:
+    """Return the energy that the breaking of the O-H bond leads to: radical and H atom, eV."""
+    (hydrogen,) = (s for s in load("isolated_atoms") if s.numbers.tolist() == [1])
+    assert hydrogen.labels.energy is not None
+    return RADICAL_ENERGY + hydrogen.labels.energy
 
 
 def _distance(structure: Structure, i: int, j: int) -> float:

@@ -12,12 +12,12 @@ import numpy as np
 from jaxtyping import Float64
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#AA4499", "#882255", "#56B4E9")
 """Colours that remain distinct for colour-blind readers (Okabe and Ito; Tol), in model order."""
 
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.size": 9.0,
     "axes.titlesize": 10.0,
     "axes.titleweight": "bold",
@@ -98,13 +98,14 @@ def draw_learning_curves(path: Path, curves: Mapping[str, Curve]) -> None:
             _log_axis(axes)
             axes.margins(x=0.02)
         _label_ends(by_epoch, {name: curve.forces[-1] for name, curve in curves.items()})
+        by_epoch.xaxis.set_major_locator(MaxNLocator(integer=True))
         by_epoch.set_ylabel("validation force RMSE (meV/Å)")
         figure.savefig(path)
 
 
 def draw_domain_errors(
     path: Path,
-    temperatures: Sequence[float],
+    temperatures: Sequence[int],
     energy: Mapping[str, Sequence[float]],
     forces: Mapping[str, Sequence[float]],
 ) -> None:

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float64
 
 from multiace.analysis import errors, predict
 from multiace.checkpoint import load_model
 from multiace.demo.benchmark import FOLDER, SCANS, TESTS, TRAINING, load
 from multiace.design import Statistics
 from multiace.elements import atomic_number
-from multiace.geometry import batch_graphs, build_graph
+from multiace.geometry import Labels, batch_graphs, build_graph
 from multiace.potential import Potential
 from multiace.training import TrainingConfig, make_config, train
 from multiace.units import MEV
@@ -91,7 +92,7 @@ def train_and_judge(config: TrainingConfig) -> Result:
     With one thread the numbers do not depend on how many cores there are.
     """
     torch.set_num_threads(1)
-    train(config, progress="none")
+    train(config, resume=True, progress="none")
     return judge(Path(config.out))
 
 
@@ -102,10 +103,9 @@ def judge(run: Path) -> Result:
     scans, scan_energy = {}, {}
     for scan in SCANS:
         structures = load(scan.name)
-        predicted = [labels.energy for labels in predict(potential, structures, forces=False)]
-        reference = [structure.labels.energy for structure in structures]
-        difference = np.array(predicted, dtype=float) - np.array(reference, dtype=float)
-        scans[scan.name] = tuple(map(float, predicted))
+        predicted = energies_of(predict(potential, structures, forces=False))
+        difference = predicted - energies_of([structure.labels for structure in structures])
+        scans[scan.name] = tuple(predicted.tolist())
         scan_energy[scan.name] = float(np.sqrt(np.mean(difference**2))) / MEV
     records = read_metrics(run)
     return Result(
@@ -117,6 +117,11 @@ def judge(run: Path) -> Result:
         scans=scans,
         curve=tuple((r["epoch"] + 1, r["seconds"], r["forces_rmse (meV/Å)"]) for r in records),
     )
+
+
+def energies_of(labels: Iterable[Labels]) -> Float64[np.ndarray, " structures"]:
+    """Return the energies of labels that all have one, eV."""
+    return np.array([label.energy for label in labels], dtype=np.float64)
 
 
 def seconds_per_epoch(name: str) -> float:

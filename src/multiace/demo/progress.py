@@ -60,7 +60,9 @@ def watch(
             bars.update(everything, completed=finished, note=left)
             if not console.is_terminal and time.monotonic() >= line_at:
                 parts = [f"{n} {epochs}/{configs[n].epochs}" for n, (epochs, _) in done.items()]
-                console.print(f"epochs: {', '.join(parts)}; {left}", highlight=False)
+                console.print(
+                    f"epochs: {', '.join(parts)}; {left}", highlight=False, soft_wrap=True
+                )
                 line_at += SECONDS_BETWEEN_LINES
 
 

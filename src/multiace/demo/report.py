@@ -12,7 +12,7 @@ from multiace.demo.benchmark import TESTS
 from multiace.demo.models import MODELS, Result
 
 SCAN_NAMES = {
-    "dihedral": "CHO rotation, 0 to 180°",
+    "dihedral": "CHO rotation",
     "proton_transfer": "proton transfer",
     "stretch": "O–H stretch to 4 Å",
 }
@@ -21,30 +21,34 @@ SCAN_NAMES = {
 def introduction(out: Path, epochs: int, seed: int) -> Text:
     """Say what is about to happen."""
     return Text(
-        f"Training {', '.join(MODELS)} on malonaldehyde (GFN2-xTB, 300 K, 450 structures), "
-        f"{epochs} epochs each, seed {seed}.\nEverything is written to {out}/.\n"
+        f"Training {', '.join(MODELS)} on malonaldehyde:\n"
+        f"450 structures of 300 K (GFN2-xTB), {epochs} epochs each, seed {seed}.\n"
+        f"Everything is written to {out}/.\n"
     )
 
 
 def result_table(results: Mapping[str, Result]) -> Table:
-    """Return errors, cost and size of each model; the lowest error of each row is bold."""
-    table = Table(title="Errors on data that were not trained on", title_justify="left")
-    table.add_column("RMSE")
+    """Return errors, size and time of each model; the lowest error of each row is bold."""
+    table = Table(
+        title="Errors on structures that were not trained on (RMSE)", title_justify="left"
+    )
+    table.add_column("test")
+    table.add_column("error of")
     for name in results:
         table.add_column(name, justify="right")
-    for title, unit, column in (("energy", "meV", "energy"), ("forces", "meV/Å", "forces")):
-        for temperature, test in TESTS.items():
-            domain = "in domain" if temperature == min(TESTS) else "out of domain"
-            label = f"{title}, {temperature} K, {domain} ({unit})"
-            values = [getattr(result, column)[test] for result in results.values()]
-            table.add_row(label, *_best_in_bold(values))
+    for temperature, test in TESTS.items():
+        place = "in" if temperature == min(TESTS) else "out of"
+        energies = [result.energy[test] for result in results.values()]
+        forces = [result.forces[test] for result in results.values()]
+        table.add_row(f"{temperature} K,", "energy (meV)", *_best_in_bold(energies))
+        table.add_row(f"{place} domain", "forces (meV/Å)", *_best_in_bold(forces))
         table.add_section()
     for scan, label in SCAN_NAMES.items():
-        values = [result.scan_energy[scan] for result in results.values()]
-        table.add_row(f"energy, {label} (meV)", *_best_in_bold(values))
+        energies = [result.scan_energy[scan] for result in results.values()]
+        table.add_row(label, "energy (meV)", *_best_in_bold(energies))
     table.add_section()
-    table.add_row("parameters", *(f"{result.parameters:,}" for result in results.values()))
-    table.add_row("training time (s)", *(f"{result.seconds:.0f}" for result in results.values()))
+    table.add_row("parameters", "", *(f"{result.parameters:,}" for result in results.values()))
+    table.add_row("training", "time (s)", *(f"{result.seconds:.0f}" for result in results.values()))
     return table
 
 
@@ -53,6 +57,9 @@ def next_steps(out: Path, epochs: int) -> Text:
     run = out / MODELS["MACE"]
     return Text(
         f"""
+BOTNet starts from the energies of isolated atoms alone, the others from the mean of the data too:
+that helps near the data, and is wrong by eV where a bond breaks.
+
 Look at   {out}/learning_curves.png, errors_by_temperature.png, scans.png
 Numbers   {out}/results.json
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 from rich.console import Console
 
-from multiace.demo.benchmark import SCANS, TESTS, TRAINING, load
+from multiace.demo.benchmark import SCANS, TESTS, TRAINING, dissociation_limit, load
 from multiace.demo.figures import (
     Curve,
     ScanFigure,
@@ -21,7 +21,14 @@ from multiace.demo.figures import (
     draw_learning_curves,
     draw_scans,
 )
-from multiace.demo.models import MODELS, Result, config_of, seconds_per_epoch, train_and_judge
+from multiace.demo.models import (
+    MODELS,
+    Result,
+    config_of,
+    energies_of,
+    seconds_per_epoch,
+    train_and_judge,
+)
 from multiace.demo.progress import watch
 from multiace.demo.report import introduction, next_steps, result_table
 
@@ -128,7 +135,7 @@ def scan_figures(results: Mapping[str, Result]) -> list[ScanFigure]:
     for scan in SCANS:
         structures = load(scan.name)
         coordinate = np.array([scan.coordinate(structure) for structure in structures])
-        energies = np.array([structure.labels.energy for structure in structures], dtype=float)
+        energies = energies_of([structure.labels for structure in structures])
         order = np.argsort(coordinate)
         zero = energies.min()
         figures.append(
@@ -139,6 +146,8 @@ def scan_figures(results: Mapping[str, Result]) -> list[ScanFigure]:
                 reference=energies[order] - zero,
                 models={n: np.array(r.scans[scan.name])[order] - zero for n, r in results.items()},
                 training=np.array([scan.coordinate(structure) for structure in training]),
+                limit=dissociation_limit() - zero if scan.name == "stretch" else None,
+                limit_label="radical + H atom (E0)",
             )
         )
     return figures

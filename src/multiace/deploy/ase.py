@@ -91,7 +91,10 @@ class ASECalculator(Calculator):
             CalculatorError: a result is not finite.
             ElementError: an element that the potential does not know.
         """
-        structure = Structure.from_ase(self.atoms if atoms is None else atoms)
+        atoms = self.atoms if atoms is None else atoms
+        if atoms is None:
+            raise CalculatorError("There are no atoms to compute: pass them to `calculate`.")
+        structure = Structure.from_ase(atoms)
         if structure.volume is None and "stress" in (properties or ()):
             raise PropertyNotImplementedError(
                 f"The stress needs a volume, and with pbc = {structure.pbc} there is none. Make "
@@ -103,7 +106,7 @@ class ASECalculator(Calculator):
         for name, value in results.items():
             if not np.isfinite(value).all():
                 raise CalculatorError(
-                    f"The {name} predicted for {self.atoms.get_chemical_formula()} is not finite, "
+                    f"The {name} predicted for {atoms.get_chemical_formula()} is not finite, "
                     "so the run must not go on. Look at the last structures: overlapping atoms or "
                     "a time step that is too long are the usual causes."
                 )
