@@ -199,6 +199,7 @@ def _rule(details: ErrorDetails) -> str:
     text = details["msg"]
     for start in ("Input should be ", "Value error, "):
         text = text.removeprefix(start)
+    text = text.replace("String should match pattern", "text of the form")
     return text.replace(", unable to parse string as a number", "").replace("a valid ", "a ")
 
 

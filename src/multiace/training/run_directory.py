@@ -188,16 +188,8 @@ def open_run(
         ResumeError: another process trains here, or a run is here and `resume` is false.
     """
     run = RunDirectory(Path(path), note)
+    is_new = not run.path.exists()
     run.path.mkdir(parents=True, exist_ok=True)
-    try:
-        yield from _entered(run, resume)
-    finally:
-        if {entry.name for entry in run.path.iterdir()} == {"lock"}:
-            (run.path / "lock").unlink()
-            run.path.rmdir()
-
-
-def _entered(run: RunDirectory, resume: bool) -> Iterator[RunDirectory]:
     with _locked(run.path):
         if not resume and run.has_trained:
             raise ResumeError(
@@ -206,7 +198,12 @@ def _entered(run: RunDirectory, resume: bool) -> Iterator[RunDirectory]:
             )
         for leftover in run.path.glob("**/.*.tmp"):
             leftover.unlink(missing_ok=True)
-        yield run
+        try:
+            yield run
+        finally:
+            if is_new and [entry.name for entry in run.path.iterdir()] == ["lock"]:
+                (run.path / "lock").unlink()  # it ended before anything was written
+                run.path.rmdir()
 
 
 @contextmanager
