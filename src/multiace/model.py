@@ -198,17 +198,18 @@ class _Builder:
     ) -> list[nn.Module]:
         kind = self.design.per_layer("atomic_basis.after_pooling")[t]
         groups = _path_widths(table) if self.design.normalisation.path == "path" else None
+        twice = kind == "shared_then_per_element"
         first = self.linear(
             layout.pooled,
-            layout.atomic_basis,
+            layout.mixed if twice else layout.atomic_basis,
             initial.scope("after_pooling.0"),
             n_elements=self.n_elements if kind == "per_element" else None,
             groups=groups,
         )
-        if kind != "shared_then_per_element":
+        if not twice:
             return [first]
         second = self.linear(
-            layout.atomic_basis,
+            layout.mixed,
             layout.atomic_basis,
             initial.scope("after_pooling.1"),
             n_elements=self.n_elements,

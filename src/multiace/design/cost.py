@@ -99,9 +99,10 @@ def _linear(design: Design, layer: int, row: LayerLayout) -> float:
     def value(path: str) -> str:
         return design.per_layer(path)[layer]
 
-    total = _map(row.pooled, row.atomic_basis)
     if value("atomic_basis.after_pooling") == "shared_then_per_element":
-        total += _map(row.atomic_basis, row.atomic_basis)
+        total = _map(row.pooled, row.mixed) + _map(row.mixed, row.atomic_basis)
+    else:
+        total = _map(row.pooled, row.atomic_basis)
     if value("atomic_basis.before_edges") != "none":
         total += _map(row.convolved, row.convolved)
     if value("update.linear") != "none":

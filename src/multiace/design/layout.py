@@ -30,6 +30,7 @@ class LayerLayout:
     | h^(t) | `features_in` | input features |
     | phi | `paths` | couplings, sorted by irrep_in, irrep_out, l_edge |
     | sum_j phi | `pooled` | channels of irrep_out: its paths side by side |
+    | W sum_j phi | `mixed` | after the first of two linear maps, where there are two |
     | A | `atomic_basis` | after the linear map |
     | m | `message` | after the product basis (A itself where correlation = 1) |
     | W m + sc | `update` | input of sigma: scalars and gates, then the rest |
@@ -40,6 +41,7 @@ class LayerLayout:
     convolved: Irreps
     paths: tuple[Path, ...]
     pooled: Irreps
+    mixed: Irreps
     atomic_basis: Irreps
     message: Irreps
     update: Irreps
@@ -147,13 +149,13 @@ def _forward(design: Design, layer: int, features: Irreps) -> LayerLayout:
     pooled = _sum_irreps(paths, features)
     if correlation == 1:
         reached = pooled.irreps
-        message_width = _of_width(design, layer, reached)
-        atomic_basis = _gated(message_width, nonlinearity) if linear == "none" else message_width
+        mixed = _of_width(design, layer, reached)
+        atomic_basis = _gated(mixed, nonlinearity) if linear == "none" else mixed
         message = atomic_basis
     else:
         width = _width(design, layer, SCALAR)
         reached = tuple(i for i in targets if _couples(pooled.irreps, i, correlation))
-        atomic_basis = Irreps.of(width, pooled.irreps)
+        mixed = atomic_basis = Irreps.of(width, pooled.irreps)
         message = Irreps.of(width, reached)
     features_out = _of_width(design, layer, reached)
     update = _gated(features_out, nonlinearity)
@@ -164,6 +166,7 @@ def _forward(design: Design, layer: int, features: Irreps) -> LayerLayout:
         convolved=features,
         paths=paths,
         pooled=pooled,
+        mixed=mixed,
         atomic_basis=atomic_basis,
         message=message,
         update=update,
@@ -236,6 +239,7 @@ def _prune_layer(design: Design, layer: int, full: LayerLayout, wanted: set[Irre
         convolved=convolved,
         paths=paths,
         pooled=_sum_irreps(paths, full.features_in),
+        mixed=_keep(full.mixed, atomic_basis.irreps),
         atomic_basis=atomic_basis,
         message=message,
         update=update,

@@ -98,11 +98,12 @@ def _layer(design: Design, layer: int, row: LayerLayout, n_elements: int) -> dic
         "readout": _readout(design, layer, row),
     }
     after = value("atomic_basis.after_pooling")
-    counts["after_pooling"] = (n_elements if after == "per_element" else 1) * _mixing(
-        row.pooled, row.atomic_basis
-    )
     if after == "shared_then_per_element":
-        counts["after_pooling"] += n_elements * _mixing(row.atomic_basis, row.atomic_basis)
+        counts["after_pooling"] = _mixing(row.pooled, row.mixed)
+        counts["after_pooling"] += n_elements * _mixing(row.mixed, row.atomic_basis)
+    else:
+        copies_after = n_elements if after == "per_element" else 1
+        counts["after_pooling"] = copies_after * _mixing(row.pooled, row.atomic_basis)
     if correlation > 1:
         products = design.product_basis
         width = row.message.channels[0]
