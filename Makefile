@@ -23,7 +23,7 @@ test-all: $(VENV)/installed-dev  ## the slow tests too, with and without the sha
 check: $(VENV)/installed-dev  ## what CI runs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/pyright
+	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 	$(PYTEST)
 

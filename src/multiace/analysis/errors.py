@@ -26,6 +26,9 @@ REPORT_UNITS: dict[Quantity, tuple[str, float]] = {
 }
 """Unit of each quantity in reports, and its size in eV, eV/Å or eV/Å^3."""
 
+GROUPS: tuple[Group, ...] = ("total", "file", "config_type", "element")
+"""Ways of grouping, in the order of a table."""
+
 
 @dataclass(frozen=True)
 class Deviation:
@@ -114,10 +117,9 @@ class ErrorTable:
 
     def to_json(self) -> dict[str, Any]:
         """Return the table as plain data: `total`, then the rows of each way of grouping."""
-        groups: tuple[Group, ...] = ("file", "config_type", "element")
         return {
             "total": self.total.to_json(),
-            **{group: {n: r.to_json() for n, r in self.by(group).items()} for group in groups},
+            **{group: {n: r.to_json() for n, r in self.by(group).items()} for group in GROUPS[1:]},
         }
 
 
@@ -170,7 +172,8 @@ def compare(structures: Sequence[Structure], predictions: Sequence[Labels]) -> E
     rows = [_row("total", "total", structures, predictions)]
     files = [structure.source.rsplit(":", 1)[0] for structure in structures]
     kinds = [structure.config_type for structure in structures]
-    for group, names in (("file", files), ("config_type", kinds)):
+    groupings: tuple[tuple[Group, list[str]], ...] = (("file", files), ("config_type", kinds))
+    for group, names in groupings:
         for name in dict.fromkeys(names):
             chosen = [index for index, other in enumerate(names) if other == name]
             rows.append(
