@@ -30,7 +30,9 @@ def merge(base: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]
 
 
 def _is_group(value: Any) -> TypeGuard[Mapping[str, Any]]:
-    return isinstance(value, Mapping) and not _PER_LAYER & set(value)
+    if not isinstance(value, Mapping) or _PER_LAYER & set(value):
+        return False
+    return not any(str(key).isdigit() for key in value)  # widths by l are one value
 
 
 def build(
