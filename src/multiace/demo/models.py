@@ -74,7 +74,7 @@ def config_of(name: str, out: Path, epochs: int, seed: int) -> TrainingConfig:
                 "valid": N_VALIDATION,
             },
             "loss": {"kind": "weighted", "energy": 1.0, "forces": 10.0},
-            "optimiser": {"name": "amsgrad", "rate": 0.01},
+            "optimiser": {"name": "amsgrad", "rate": 0.02},
             "schedule": {"name": "cosine"},
             "ema": 0.99,
             "batch": {"structures": 5},
