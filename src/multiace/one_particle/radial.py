@@ -19,7 +19,7 @@ class RadialBasis(nn.Module):
     | family | e_n(r) | trainable |
     |---|---|---|
     | bessel | sqrt(2/r_c) sin(k_n r / r_c) / r, k_n = n pi | k_n |
-    | chebyshev | T_n(1 - 2 r/r_c), of second moment one in 1 - 2 r/r_c | - |
+    | chebyshev | sqrt(2) T_n(1 - 2 r/r_c), orthonormal under the Chebyshev weight | - |
     | gaussian | exp(-(r - mu_n)^2 / 2 w^2), w = r_c / number | mu_n (Å) |
 
     Args:
