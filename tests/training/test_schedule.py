@@ -29,15 +29,15 @@ def test_exponential_equals_torch_at_the_start_of_each_epoch():
     optimiser = _optimiser()
     expected = _after(ExponentialLR(optimiser, 0.9), optimiser, 6)
     rate = Rate(Schedule(name="exponential", factor=0.9))
-    assert [rate.factor_at(t) for t in range(6)] == pytest.approx(expected)
+    assert [rate.factor_at(float(t)) for t in range(6)] == pytest.approx(expected)
 
 
 def test_cosine_equals_torch_at_the_start_of_each_epoch_and_stays_at_the_minimum():
     optimiser = _optimiser()
     expected = _after(CosineAnnealingLR(optimiser, 8, eta_min=0.1), optimiser, 9)
     rate = Rate(Schedule(name="cosine", epochs=8, minimum=0.1))
-    assert [rate.factor_at(t) for t in range(9)] == pytest.approx(expected)
-    assert rate.factor_at(20) == pytest.approx(0.1)
+    assert [rate.factor_at(float(t)) for t in range(9)] == pytest.approx(expected)
+    assert rate.factor_at(20.0) == pytest.approx(0.1)
 
 
 @pytest.mark.parametrize("patience", [1, 3])
@@ -66,7 +66,7 @@ def test_plateau_equals_torch_on_a_noisy_curve(patience):
     for loss in losses:
         theirs.step(loss)
         ours.validated(loss)
-        assert ours.factor_at(0) == optimiser.param_groups[0]["lr"]
+        assert ours.factor_at(0.0) == optimiser.param_groups[0]["lr"]
 
 
 @pytest.mark.parametrize("first", [math.nan, math.inf])
@@ -74,14 +74,14 @@ def test_a_loss_that_is_not_finite_is_no_improvement(first):
     rate = Rate(Schedule(name="plateau", factor=0.5, patience=1))
     for loss in (first, 1.0, first, first):
         rate.validated(loss)
-    assert rate.factor_at(0) == 0.5
+    assert rate.factor_at(0.0) == 0.5
 
 
 def test_minimum_bounds_the_plateau():
     rate = Rate(Schedule(name="plateau", factor=0.1, patience=1, minimum=0.05))
     for _ in range(20):
         rate.validated(1.0)
-    assert rate.factor_at(0) == 0.05
+    assert rate.factor_at(0.0) == 0.05
 
 
 @pytest.mark.parametrize("name", ["constant", "plateau", "exponential", "cosine"])

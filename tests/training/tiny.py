@@ -50,7 +50,7 @@ def _molecule(rng: np.random.Generator, index: int, energy: bool, forces: bool) 
             gradient[j] -= 20.0 * stretch * between / distance
     reference = ENERGIES["O"] + 2 * ENERGIES["H"] - 10.0
     return Structure(
-        numbers=[8, 1, 1],
+        numbers=np.array([8, 1, 1]),
         positions=positions,
         labels=Labels(
             energy=reference + value if energy else None, forces=-gradient if forces else None
@@ -68,7 +68,7 @@ def crystals(n_structures: int, seed: int = 0) -> list[Structure]:
         stress = rng.normal(size=(3, 3))
         structures.append(
             Structure(
-                numbers=[1, 8],
+                numbers=np.array([1, 8]),
                 positions=np.array([[0.0, 0.0, 0.0], [0.5, 0.5, 0.5]]) @ cell,
                 cell=cell,
                 pbc=(True, True, True),

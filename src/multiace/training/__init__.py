@@ -6,8 +6,8 @@ from multiace.training.interrupt import TrainingInterrupted
 from multiace.training.loop import TrainingDiverged
 from multiace.training.metrics import EpochRecord
 from multiace.training.read_config import ConfigError, make_config, read_config
+from multiace.training.run import TrainingResult, train
 from multiace.training.run_directory import ResumeError
-from multiace.training.train import TrainingResult, train
 
 __all__ = [
     "ConfigError",

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TextIO
+from typing import TYPE_CHECKING, Any, Literal, Protocol, runtime_checkable
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
@@ -19,6 +19,17 @@ if TYPE_CHECKING:
     from multiace.training.config import TrainingConfig
 
 ProgressOption = Literal["auto", "none"] | Callable[[EpochRecord], None]
+
+
+@runtime_checkable
+class Stream(Protocol):
+    """What text can be written to."""
+
+    def write(self, text: str, /) -> object:
+        """Take text."""
+
+    def flush(self) -> object:
+        """Hand it on."""
 
 
 class Sink:
@@ -62,7 +73,7 @@ class Log(Sink):
 class Lines(Sink):
     """Plain lines in an open file or on a terminal that is none."""
 
-    def __init__(self, stream: TextIO, n_epochs: int) -> None:
+    def __init__(self, stream: Stream, n_epochs: int) -> None:
         self._stream, self._n_epochs = stream, n_epochs
 
     def note(self, text: str) -> None:
@@ -120,7 +131,7 @@ class Terminal(Sink):
 class JsonLines(Sink):
     """One JSON object an epoch."""
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: Stream) -> None:
         self._stream = stream
 
     def epoch(self, record: EpochRecord) -> None:
@@ -257,7 +268,7 @@ def epoch_line(record: EpochRecord, n_epochs: int) -> str:
         'epoch  5/10 | loss 5.00e-01 valid 4.00e-01 | RMSE F 31.2 meV/Å | rate 1.0e-02 | 0:00:12 *'
     """
     letters = {"energy": "E", "energy_per_atom": "E", "forces": "F", "stress": "S"}
-    errors = [f"{letters[name]} {value:#.3g} {UNITS[name]}" for name, value in record.rmse.items()]
+    errors = [f"{letters[name]} {_short(value)} {UNITS[name]}" for name, value in record.rmse.items()]
     train = "-" if record.train_loss is None else f"{record.train_loss:.2e}"
     parts = [f"epoch {record.epoch + 1:>{len(str(n_epochs))}}/{n_epochs}", f"loss {train}"]
     if record.valid_loss is not None:

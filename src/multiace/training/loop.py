@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -88,14 +88,12 @@ class Loop:
         *,
         header: Mapping[str, Any],
         provenance: Mapping[str, Any],
-        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self.state, self.data, self.config = state, data, config
         self.directory, self.log, self.stop = directory, log, stop
         self._header, self._provenance = header, provenance
-        self._clock = clock
-        self._started = clock() - state.seconds
-        self._saved_at, self._saved_step = clock(), state.step
+        self._started = time.monotonic() - state.seconds
+        self._saved_at, self._saved_step = time.monotonic(), state.step
         graphs = [example.graph for example in data.training]
         self._sizes, self._limit = batch_sizes(graphs, config.batch)
 
@@ -136,7 +134,7 @@ class Loop:
         return None
 
     def _time_is_up(self) -> bool:
-        self.state.seconds = self._clock() - self._started
+        self.state.seconds = time.monotonic() - self._started
         minutes = self.config.minutes
         return minutes is not None and self.state.seconds >= 60.0 * minutes
 
@@ -193,7 +191,7 @@ class Loop:
         self._stop_if_asked()
         steps = math.inf if interval.steps is None else interval.steps
         seconds = math.inf if interval.seconds is None else interval.seconds
-        waited = self._clock() - self._saved_at
+        waited = time.monotonic() - self._saved_at
         if state.step - self._saved_step >= steps or waited >= seconds:
             self._save()
 
@@ -292,7 +290,7 @@ class Loop:
         """Write down what the epoch came to."""
         state = self.state
         seen = bool(state.terms.counts.sum() > 0)
-        state.seconds = self._clock() - self._started
+        state.seconds = time.monotonic() - self._started
         record = EpochRecord(
             epoch=self._last_epoch,
             step=state.step,
@@ -310,10 +308,10 @@ class Loop:
     def _save(self) -> Path:
         """Write a checkpoint of the whole state."""
         state = self.state
-        state.seconds = self._clock() - self._started
+        state.seconds = time.monotonic() - self._started
         content = {**self._header, "progress": state.progress()}
         path = self.directory.save(state.step, content, state.tensors())
-        self._saved_at, self._saved_step = self._clock(), state.step
+        self._saved_at, self._saved_step = time.monotonic(), state.step
         return path
 
     def _save_model(self, loss: float) -> None:

@@ -28,7 +28,7 @@ class Rate:
     Example:
         >>> from multiace.training.config import Schedule
         >>> rate = Rate(Schedule(name="cosine", epochs=10, warm_up=1))
-        >>> [round(rate.factor_at(t), 3) for t in (0.5, 5, 10)]
+        >>> [round(rate.factor_at(t), 3) for t in (0.5, 5.0, 10.0)]
         [0.497, 0.5, 0.0]
     """
 
@@ -79,6 +79,6 @@ class Rate:
         self._stalls = state["stalls"]
 
 
-def _given(value: float | None) -> float:
+def _given(value: float | int | None) -> float | int:
     assert value is not None, "the schedule must be resolved"
     return value

@@ -1,0 +1,145 @@
+"""Runs that start from a model: what must be equal, what is kept, what is taken anew."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from tests.training import tiny
+
+from multiace.checkpoint import load_model, save_model
+from multiace.design import Statistics
+from multiace.elements import ElementError
+from multiace.geometry import Labels, Structure, build_graph
+from multiace.potential import Potential
+from multiace.training import ConfigError, FineTuningError, train
+
+WIDE = {"H": -13.5, "C": -1029.0, "O": -2040.0}
+
+
+@pytest.fixture
+def model(tmp_path):
+    """Return the file of a model of H, C and O, whose elements are more than those of the data."""
+    statistics = Statistics(mean_neighbours=3.0, atomic_energies=WIDE, shift=0.0, scale=0.7)
+    design = tiny.design(energy={"scale": "rms_forces"})
+    save_model(
+        tmp_path / "model", Potential(design, (1, 6, 8), statistics, dtype=torch.float64, seed=5)
+    )
+    return tmp_path / "model"
+
+
+def _config(directory, **changes):
+    changes = {"energies": {}} | changes
+    energies = changes.pop("energies")
+    fields = tiny.config_fields(directory, design={"energy": {"scale": "rms_forces"}}, **changes)
+    fields["data"]["energies"] = energies
+    return tiny.make_config(fields)
+
+
+def _graph(potential):
+    return build_graph(tiny.molecules(1)[0], potential.cutoff, potential.elements)
+
+
+def test_the_run_starts_where_the_model_ended(tmp_path, model):
+    config = _config(tmp_path, epochs=1, optimiser={"rate": 1e-12}, ema=None)
+    result = train(config, from_model=model, progress="none")
+    before = load_model(model)
+    assert result.potential.elements == (1, 6, 8)
+    assert result.potential.statistics == before.statistics
+    torch.testing.assert_close(
+        result.potential(_graph(before)).energy, before(_graph(before)).energy, rtol=0, atol=1e-6
+    )
+
+
+def test_weights_of_elements_that_the_new_data_lack_stay(tmp_path, model):
+    result = train(_config(tmp_path, epochs=2), from_model=model, progress="none")
+    before, after = load_model(model), load_model(result.out / "model.safetensors")
+    old, new = before.model.embedding.weights, after.model.embedding.weights
+    assert torch.equal(old[1], new[1])  # carbon
+    assert not torch.equal(old[0], new[0])
+
+
+def test_another_design_is_refused_with_what_differs(tmp_path, model):
+    with pytest.raises(FineTuningError, match=r"channels: \[2, 2\] -> \[3, 3\]") as caught:
+        train(_config(tmp_path).model_copy(update=_wider()), from_model=model, progress="none")
+    assert "Leave `design` out" in str(caught.value)
+
+
+def _wider():
+    return {"design": tiny.design(channels=3, energy={"scale": "rms_forces"})}
+
+
+@pytest.mark.parametrize("change", [{"zbl": "outside"}, {"scale": "none"}, {"shift": "mean"}])
+def test_changes_that_move_energies_are_refused(tmp_path, model, change):
+    design = tiny.design(energy={"scale": "rms_forces"} | change)
+    config = _config(tmp_path).model_copy(update={"design": design})
+    with pytest.raises(FineTuningError, match=rf"energy\.{next(iter(change))}"):
+        train(config, from_model=model, progress="none")
+
+
+def test_scale_can_be_made_trainable_and_per_element(tmp_path, model):
+    energy = {"scale": "rms_forces", "trainable": True, "per_element": True}
+    config = _config(tmp_path, epochs=1).model_copy(update={"design": tiny.design(energy=energy)})
+    result = train(config, from_model=model, progress="none")
+    scale = result.potential.model.baseline.scale
+    assert scale.shape == (3,)
+    torch.testing.assert_close(scale[1].item(), 0.7, rtol=0, atol=1e-7)
+    assert scale[0].item() != scale[1].item()
+
+
+def test_a_trained_scale_stays_when_it_is_frozen(tmp_path, model):
+    energy = {"scale": "rms_forces", "trainable": True}
+    statistics = load_model(model).statistics
+    trained = Potential(tiny.design(energy=energy), (1, 6, 8), statistics, dtype=torch.float64)
+    with torch.no_grad():
+        trained.model.baseline.scale.fill_(0.9)
+    save_model(model, trained)
+    result = train(_config(tmp_path, epochs=1), from_model=model, progress="none")
+    assert result.potential.statistics.scale == 0.9
+
+
+def test_elements_the_model_lacks_are_named(tmp_path, model):
+    silane = Structure(
+        numbers=np.array([14, 1]),
+        positions=np.array([[0.0, 0.0, 0.0], [1.5, 0.0, 0.0]]),
+        labels=Labels(energy=-1.0, forces=np.zeros((2, 3))),
+    )
+    file = tiny.write(tmp_path / "silane.xyz", [silane] * 6)
+    config = _config(tmp_path, data={"train": str(file)})
+    with pytest.raises(ElementError, match="contain Si, which .* was not trained on"):
+        train(config, from_model=model, progress="none")
+
+
+def test_e0_are_kept_unless_a_refit_is_asked_for(tmp_path, model):
+    new = {"H": -14.0, "O": -2041.0}
+    kept = _config(tmp_path, epochs=1, out=str(tmp_path / "kept"), energies=new)
+    result = train(kept, from_model=model, progress="none")
+    assert result.potential.statistics.atomic_energies == WIDE
+    refit = _config(
+        tmp_path,
+        epochs=1,
+        out=str(tmp_path / "refit"),
+        energies=new,
+        fine_tuning={"energies": "refit"},
+    )
+    result = train(refit, from_model=model, progress="none")
+    statistics = result.potential.statistics
+    assert statistics.atomic_energies == {"H": -14.0, "C": -1029.0, "O": -2041.0}
+    assert (statistics.mean_neighbours, statistics.scale) == (3.0, 0.7)
+
+
+def test_resume_and_from_exclude_each_other(tmp_path, model):
+    with pytest.raises(ConfigError, match="Give one of them"):
+        train(_config(tmp_path), resume=True, from_model=model, progress="none")
+
+
+def test_a_fine_tuning_run_resumes_without_the_model(tmp_path, model, monkeypatch):
+    from tests.training import runs
+
+    whole = _config(tmp_path, out=str(tmp_path / "whole"))
+    train(whole, from_model=model, progress="none")
+    parts = _config(tmp_path, out=str(tmp_path / "parts"))
+    runs.stop_after(monkeypatch, parts, 7, runs.SIGTERM, from_model=model)
+    model.unlink()
+    train(parts, resume=True, progress="none")
+    runs.assert_same_run(tmp_path / "whole", tmp_path / "parts")

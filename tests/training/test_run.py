@@ -1,0 +1,146 @@
+"""The files of a run and what `train` returns."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from tests.training import tiny
+
+from multiace.analysis import errors
+from multiace.checkpoint import ModelFileError, load_model, read_tensors
+from multiace.data import read_structures
+from multiace.training import ConfigError, ResumeError, loop, read_config, train
+from multiace.training.run import find_device
+from multiace.training.run_directory import open_run
+
+
+def test_a_run_leaves_what_its_table_says(tmp_path):
+    test = tiny.write(tmp_path / "test.xyz", tiny.molecules(4, seed=7))
+    result = train(tiny.config(tmp_path, data={"tests": {"hot": str(test)}}), progress="none")
+    names = {path.name for path in result.out.iterdir()}
+    assert names == {
+        "config.yaml",
+        "run.json",
+        "metrics.jsonl",
+        "log.txt",
+        "lock",
+        "checkpoints",
+        "model.safetensors",
+        "errors.json",
+    }
+    assert (
+        read_config(result.out / "config.yaml")
+        == tiny.config(tmp_path, data={"tests": {"hot": str(test)}}).resolved()
+    )
+    model = load_model(result.out / "model.safetensors")
+    pairs = zip(model.parameters(), result.potential.parameters(), strict=True)
+    assert all(torch.equal(one, two) for one, two in pairs)
+    expected = errors(model, read_structures(test)).to_json()
+    assert json.loads((result.out / "errors.json").read_text())["hot"] == expected
+    assert result.errors["hot"].to_json() == expected
+    assert len(result.history) == 3
+
+
+def test_the_model_file_says_where_it_comes_from(tmp_path):
+    result = train(tiny.config(tmp_path), progress="none")
+    content, _ = read_tensors(result.out / "model.safetensors", "model")
+    provenance = content["provenance"]
+    identity = json.loads((result.out / "run.json").read_text())
+    assert provenance["run_id"] == identity["run_id"]
+    assert provenance["config"]["epochs"] == 3
+    assert len(provenance["data"]["sha256"]) == 64
+    best = [record for record in result.history if record.best][-1]
+    assert (provenance["epoch"], provenance["valid_loss"]) == (best.epoch, best.valid_loss)
+
+
+def test_training_lowers_the_error(tmp_path):
+    design = {"channels": 4, "radial": {"hidden": [8]}, "energy": {"scale": "rms_forces"}}
+    config = tiny.config(tmp_path, epochs=12, design=design, optimiser={"rate": 0.03})
+    result = train(config, progress="none")
+    assert result.history[-1].rmse["forces"] < 0.5 * result.history[0].rmse["forces"]
+
+
+@pytest.mark.parametrize("kind", ["ef", "weighted", "per_atom", "ace", "huber"])
+def test_every_loss_trains(tmp_path, kind):
+    result = train(tiny.config(tmp_path, epochs=10, loss={"kind": kind}), progress="none")
+    assert result.history[-1].train_loss < result.history[0].train_loss
+
+
+def test_a_directory_is_one_run_at_a_time(tmp_path):
+    with open_run(tmp_path / "run", resume=False, note=print) as directory:
+        directory.begin(tiny.config(tmp_path))
+        with pytest.raises(ResumeError, match="is in use by process"):
+            train(tiny.config(tmp_path), progress="none")
+
+
+def test_a_start_that_fails_leaves_no_directory(tmp_path):
+    config = tiny.config(tmp_path)
+    (tmp_path / "train.xyz").unlink()
+    with pytest.raises(ValueError, match="no such file"):
+        train(config, progress="none")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_full_disk_stops_the_run_and_leaves_a_checkpoint_to_go_on_from(tmp_path, monkeypatch):
+    from tests.training import runs
+
+    from multiace.checkpoint import tensor_file
+
+    original = tensor_file.os.fsync
+    calls = 0
+
+    def fill(descriptor):
+        nonlocal calls
+        calls += 1
+        if calls == 13:
+            raise OSError(28, "No space left on device")
+        original(descriptor)
+
+    config = tiny.config(tmp_path, out=str(tmp_path / "full"), checkpoint={"steps": 1})
+    with monkeypatch.context() as patch:
+        patch.setattr(tensor_file.os, "fsync", fill)
+        with pytest.raises(ModelFileError, match=r"No space left on device\. It needs .* bytes"):
+            train(config, progress="none")
+    assert "No space left" in (tmp_path / "full" / "log.txt").read_text()
+    train(config, resume=True, progress="none")
+    train(tiny.config(tmp_path, checkpoint={"steps": 1}), progress="none")
+    runs.assert_same_run(tmp_path / "run", tmp_path / "full")
+
+
+def test_weights_that_are_not_finite_are_not_saved(tmp_path, monkeypatch):
+    original = torch.optim.Adam.step
+    calls = 0
+
+    def step(self, *arguments):
+        nonlocal calls
+        calls += 1
+        result = original(self, *arguments)
+        if calls == 3:
+            self.param_groups[0]["params"][0].data.fill_(float("nan"))
+        return result
+
+    monkeypatch.setattr(torch.optim.Adam, "step", step)
+    monkeypatch.setattr(loop, "loss_terms", _finite(loop.loss_terms))
+    with pytest.raises(ModelFileError, match="not finite"):
+        train(tiny.config(tmp_path, checkpoint={"steps": 1}), progress="none")
+    for path in (tmp_path / "run" / "checkpoints").iterdir():
+        _, tensors = read_tensors(path, "checkpoint")
+        assert all(torch.isfinite(tensor).all() for tensor in tensors.values())
+
+
+def _finite(original):
+    def terms(*arguments):
+        found = original(*arguments)
+        return type(found)(torch.nan_to_num(found.sums), found.counts)
+
+    return terms
+
+
+def test_a_gpu_that_is_not_there_is_an_error():
+    if torch.cuda.is_available():
+        pytest.skip("there is a GPU")
+    with pytest.raises(ConfigError, match="finds no CUDA device"):
+        find_device("cuda")
+    assert find_device("auto").type == "cpu"
