@@ -62,8 +62,10 @@ class Convolution(nn.Module):
             # T = sum_m C Y_m: one matrix (rows, 2 l_in + 1) an edge
             coupled = harmonics @ self.get_buffer(f"coupling_{group.irrep}")
             coupled = coupled.view(n_edges, group.n_rows, group.irrep.dim)
-            h = h.view(n_nodes, group.irrep.dim, group.channels)
-            phi = coupled @ h[senders]  # (edges, rows, channels)
+            h = h.view(n_nodes, group.irrep.dim, group.channels)[senders]
+            # T (R h) and (T h) R are equal; whichever makes fewer products for each edge
+            scalar = group.irrep.dim == 1
+            phi = coupled if scalar else coupled @ h  # (edges, rows, 1 or channels)
             blocks = zip(
                 group.blocks,
                 phi.split([n_paths * dim for n_paths, dim in group.blocks], dim=1),
@@ -71,8 +73,10 @@ class Convolution(nn.Module):
                 strict=True,
             )
             for (n_paths, dim), rows, of_paths in blocks:
-                rows = rows.view(n_edges, n_paths, dim, group.channels)
+                rows = rows.view(n_edges, n_paths, dim, rows.shape[2])
                 of_paths = of_paths.view(n_edges, n_paths, 1, group.channels)
+                if scalar:
+                    of_paths = of_paths * h.unsqueeze(1)
                 message = segment_sum(rows * of_paths, receivers, n_nodes)
                 pooled.extend(message.unbind(dim=1))  # (nodes, 2 l_out + 1, channels) a path
         return torch.cat(
