@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Literal
 
 import torch
@@ -23,14 +23,19 @@ class Baseline(nn.Module):
         elements: atomic numbers of the model, sorted.
         statistics: E0, shift and scale.
         shifted: whether there is a shift.
+        scaled: whether the scale is trained, if anything is.
         per_element: one shift and scale for each element.
         trainable: train shift and scale.
         zbl: none, outside or inside.
         dtype: dtype of the trained numbers.
 
     Raises:
-        ValueError: an element without E0.
+        ValueError: an element without E0, shift or scale, or a shift or scale by element where the
+            design has one for all.
     """
+
+    scale: Tensor
+    shift: Tensor
 
     def __init__(
         self,
@@ -46,18 +51,15 @@ class Baseline(nn.Module):
     ) -> None:
         super().__init__()
         symbols = [symbol_of(number) for number in elements]
-        missing = [symbol for symbol in symbols if symbol not in statistics.atomic_energies]
-        if missing:
-            raise ValueError(
-                f"statistics.atomic_energies has no E0 for {', '.join(missing)}. "
-                "Give one for every element of the model."
-            )
-        energies = [statistics.atomic_energies[symbol] for symbol in symbols]
-        some = symbols if per_element else symbols[:1]
         self.shifted, self.zbl = shifted, zbl
-        self.atomic_energies = torch.tensor(energies, dtype=torch.float64)
-        self.scale = torch.tensor([statistics.scale_of(s) for s in some], dtype=torch.float64)
-        self.shift = torch.tensor([statistics.shift_of(s) for s in some], dtype=torch.float64)
+        self.atomic_energies = _numbers("atomic_energies", statistics.atomic_energies, symbols)
+        for name, value in (("scale", statistics.scale), ("shift", statistics.shift)):
+            if isinstance(value, dict) and not per_element:
+                raise ValueError(
+                    f"statistics.{name} has numbers for {', '.join(value)}, but the design has one "
+                    "for all elements. Give one number, or set energy.per_element: true."
+                )
+            setattr(self, name, _numbers(name, value, symbols if per_element else symbols[:1]))
         if trainable and scaled:
             self.scale = nn.Parameter(self.scale.to(dtype))
         if trainable and shifted:
@@ -109,3 +111,17 @@ class Baseline(nn.Module):
     def _of(self, values: Tensor, species: Tensor) -> Tensor:
         values = values.double()
         return values.expand(len(species)) if len(values) == 1 else values[species]
+
+
+def _numbers(
+    name: str, value: float | Mapping[str, float], symbols: list[str]
+) -> Float64[Tensor, " elements"]:
+    """Return the number of each element."""
+    numbers = value if isinstance(value, Mapping) else dict.fromkeys(symbols, value)
+    missing = [symbol for symbol in symbols if symbol not in numbers]
+    if missing:
+        raise ValueError(
+            f"statistics.{name} has no number for {', '.join(missing)}. "
+            "Give one for every element of the model."
+        )
+    return torch.tensor([numbers[symbol] for symbol in symbols], dtype=torch.float64)

@@ -267,7 +267,7 @@ class _Builder:
 
     def baseline(self, elements: tuple[int, ...]) -> Baseline:
         energy = self.design.energy
-        return Baseline(
+        baseline = Baseline(
             elements,
             self.statistics,
             shifted=energy.shift != "none",
@@ -277,6 +277,14 @@ class _Builder:
             zbl=energy.zbl,
             dtype=self.initial.dtype,
         )
+        repulsion = baseline.repulsion
+        if repulsion is not None and repulsion.reach > self.design.cutoff:
+            raise ValueError(
+                f"energy.zbl acts up to {repulsion.reach:.2f} Å between these elements, beyond the "
+                f"cutoff of {self.design.cutoff:g} Å, where it would end with a jump. "
+                "Give a larger cutoff, or set energy.zbl: none."
+            )
+        return baseline
 
 
 def _path_widths(table: ConvolutionTable) -> dict[Irrep, tuple[int, ...]]:

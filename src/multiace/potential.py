@@ -84,10 +84,19 @@ class Potential(nn.Module):
             seed, normalisation.initialisation, normalisation.fan_in, dtype=dtype
         )
         self.design, self.elements, self.statistics = design, tuple(elements), statistics
-        self.dtype, self.pruned = dtype, prune
+        self.pruned = prune
         self.model = Model(
             design, self.elements, statistics, select_kernels(kernels), initial, prune=prune
         ).to(dtype)
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Compute dtype: that of the weights.
+
+        Constants of a float32 model stay rounded when it is converted; load or build it with
+        float64 for their last digits.
+        """
+        return next(self.parameters()).dtype
 
     @property
     def cutoff(self) -> float:

@@ -60,6 +60,11 @@ class Repulsion(nn.Module):
         self.register_buffer("charges", charges, persistent=False)
         self.register_buffer("radii", of_elements, persistent=False)
 
+    @property
+    def reach(self) -> float:
+        """Largest distance in Å at which two atoms of these elements repel each other."""
+        return 2.0 * float(self.radii.max())
+
     def forward(
         self,
         distances: Float[Tensor, " edges"],
