@@ -21,6 +21,7 @@ import torch
 
 import multiace
 from multiace.training import make_config, train
+from multiace.training.memory import keep_freed_memory
 
 RESULTS = Path(__file__).parent / "results"
 
@@ -145,6 +146,7 @@ def main() -> None:
     if unknown:
         sys.exit(f"no run {', '.join(unknown)}; there are {', '.join(RUNS)}")
     torch.set_num_threads(arguments.threads)
+    keep_freed_memory()
     for name in arguments.names or RUNS:
         run(name, arguments.data, arguments.out, arguments.minutes)
     draw()

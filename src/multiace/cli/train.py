@@ -38,7 +38,9 @@ def train(
     """
     from multiace.training import read_config
     from multiace.training import train as run
+    from multiace.training.memory import keep_freed_memory
 
+    keep_freed_memory()
     options = list(changes or [])
     if out is not None:
         options.append(f"out={out}")
