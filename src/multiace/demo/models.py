@@ -86,12 +86,14 @@ def config_of(name: str, out: Path, epochs: int, seed: int) -> TrainingConfig:
     )
 
 
-def train_and_judge(config: TrainingConfig) -> Result:
+def train_and_judge(name: str, out: Path, epochs: int, seed: int) -> Result:
     """Train one model and evaluate it on the test sets and scans, with one thread.
 
-    With one thread the numbers do not depend on how many cores there are.
+    With one thread the numbers do not depend on how many cores there are. Arguments are those of
+    `config_of`.
     """
     torch.set_num_threads(1)
+    config = config_of(name, out, epochs, seed)
     train(config, resume=True, progress="none")
     return judge(Path(config.out))
 

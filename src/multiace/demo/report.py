@@ -55,6 +55,7 @@ def result_table(results: Mapping[str, Result]) -> Table:
 def next_steps(out: Path, epochs: int) -> Text:
     """Say what the files are and what to type next."""
     run = out / MODELS["MACE"]
+    longer = f"--set epochs={10 * epochs} --set schedule.epochs={10 * epochs}"
     return Text(
         f"""
 BOTNet starts from the energies of isolated atoms alone, the others from the mean of the data too:
@@ -66,7 +67,7 @@ Numbers   {out}/results.json
 Next:
   multiace describe botnet --diff nequip            what separates two designs
   multiace evaluate {run}/model.safetensors YOUR.xyz
-  multiace train {run}/config.yaml --set epochs={10 * epochs} --out runs/mace
+  multiace train {run}/config.yaml {longer} --out runs/mace
 In Python:
   atoms.calc = multiace.ASECalculator("{run}/model.safetensors")
 """.rstrip()

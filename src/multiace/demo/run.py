@@ -73,7 +73,7 @@ def run_demo(
     configs = {name: config_of(name, out, epochs, seed) for name in MODELS}
     console.print(introduction(out, epochs, seed))
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        futures = {name: pool.submit(train_and_judge, c) for name, c in configs.items()}
+        futures = {name: pool.submit(train_and_judge, name, out, epochs, seed) for name in configs}
         watch(futures, configs, console)
         results = {name: future.result() for name, future in futures.items()}
     write_results(out, results, epochs=epochs, seed=seed)
