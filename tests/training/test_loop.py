@@ -14,7 +14,7 @@ import torch
 from tests.training import runs, tiny
 
 from multiace.checkpoint import load_model, read_tensors
-from multiace.training import TrainingDiverged, loop, train
+from multiace.training import TrainingDiverged, TrainingInterrupted, loop, train
 from multiace.training.interrupt import StopRequest
 
 
@@ -173,6 +173,31 @@ def test_a_signal_saves_and_says_how_to_go_on(tmp_path, monkeypatch, number, cod
     assert f"Stopped by signal {number.value} after step 7" in log
     assert "Continue with --resume" in log
     assert code == 128 + number
+
+
+@pytest.mark.parametrize("batch", [0, 1], ids=["broken off", "finished"])
+def test_a_signal_during_validation_changes_nothing(tmp_path, monkeypatch, batch):
+    one = {"batch": {"structures": 1}}  # validated in two batches
+    train(tiny.config(tmp_path, **one, out=str(tmp_path / "whole")), progress="none")
+    parts = tiny.config(tmp_path, **one, out=str(tmp_path / "parts"))
+    original = loop.errors_of
+    calls = 0
+
+    def interrupted(*arguments):
+        nonlocal calls
+        calls += 1
+        if calls == 3 + batch:  # in the second epoch
+            os.kill(os.getpid(), signal.SIGTERM)
+        return original(*arguments)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "errors_of", interrupted)
+        with pytest.raises(TrainingInterrupted):
+            train(parts, progress="none")
+    content, _ = read_tensors(runs.last_checkpoint(tmp_path / "parts"), "checkpoint")
+    assert content["progress"]["step"] == 18 + batch  # a step follows a finished validation
+    train(parts, resume=True, progress="none")
+    runs.assert_same_run(tmp_path / "whole", tmp_path / "parts")
 
 
 def test_handlers_of_the_caller_are_put_back():

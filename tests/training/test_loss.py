@@ -11,7 +11,7 @@ from multiace.geometry import Structure
 from multiace.potential import Prediction
 from multiace.training.config import Loss
 from multiace.training.examples import Targets, collate, make_example
-from multiace.training.loss import loss_terms, no_terms, weights_at
+from multiace.training.loss import Terms, loss_terms, no_terms, weights_at
 
 KINDS = ("ef", "weighted", "per_atom", "ace", "huber")
 EXACT = 1e-12
@@ -167,6 +167,64 @@ def test_terms_of_batches_add_up_to_those_of_the_whole(kind):
         start += n_atoms
     torch.testing.assert_close(total.sums, whole.sums, rtol=EXACT, atol=0)
     assert total.counts.tolist() == whole.counts.tolist()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_gradients_of_shards_with_common_counts_add_up_to_that_of_the_batch(kind):
+    structures = _structures()
+    loss = Loss(kind=kind, stress=1.0)
+    weights = weights_at(loss, 0)
+    potential = tiny.potential(dtype=torch.float64)
+    parameters = list(potential.parameters())
+
+    def terms_of(part: list[Structure]) -> Terms:
+        batch = collate([make_example(s, 3.0, (1, 8)) for s in part])
+        stress = all(s.volume is not None for s in part)
+        return loss_terms(potential(batch.graph, stress=stress), batch.targets, loss)
+
+    shards = [terms_of(part) for part in (structures[:2], structures[2:5], structures[5:])]
+    counts = sum((shard.counts for shard in shards), torch.zeros(3, dtype=torch.float64))
+    total = [torch.zeros_like(parameter) for parameter in parameters]
+    for shard in shards:
+        value = Terms(shard.sums, counts).value(weights)
+        for part, gradient in zip(total, torch.autograd.grad(value, parameters), strict=True):
+            part += gradient
+    whole = shards[0] + shards[1] + shards[2]
+    expected = torch.autograd.grad(
+        (terms_of(structures[:5]) + terms_of(structures[5:])).value(weights), parameters
+    )
+    for gradient, other in zip(total, expected, strict=True):
+        torch.testing.assert_close(gradient, other, rtol=1e-10, atol=1e-10)
+    assert whole.counts.tolist() == counts.tolist()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_gradient_of_a_model_is_the_finite_difference_of_its_loss(kind):
+    structures = tiny.crystals(3)
+    batch = collate([make_example(s, 3.0, (1, 8)) for s in structures])
+    potential = tiny.potential(dtype=torch.float64)
+    loss = Loss(kind=kind, stress=2.0)
+
+    def value() -> torch.Tensor:
+        prediction = potential(batch.graph, stress=True)
+        return loss_terms(prediction, batch.targets, loss).value(weights_at(loss, 0))
+
+    parameters = list(potential.parameters())
+    gradients = torch.autograd.grad(value(), parameters)
+    generator = torch.Generator().manual_seed(0)
+    direction = [torch.randn(p.shape, generator=generator, dtype=p.dtype) for p in parameters]
+    slope = sum((g * d).sum().item() for g, d in zip(gradients, direction, strict=True))
+
+    def at(step: float) -> float:
+        with torch.no_grad():
+            for parameter, start, d in zip(parameters, starts, direction, strict=True):
+                parameter.copy_(start + step * d)
+        return value().item()
+
+    starts = [parameter.detach().clone() for parameter in parameters]
+    h = 1e-3
+    difference = (8 * (at(h) - at(-h)) - (at(2 * h) - at(-2 * h))) / (12 * h)
+    assert slope == pytest.approx(difference, rel=1e-6)
 
 
 @pytest.mark.parametrize("kind", KINDS)

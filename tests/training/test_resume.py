@@ -33,15 +33,23 @@ CASES = {
 }
 
 
+@pytest.fixture(scope="module", params=CASES, ids=str)
+def whole(request, tmp_path_factory):
+    """Return the directory of a run that was left alone, and the changes to its config."""
+    directory = tmp_path_factory.mktemp("whole")
+    changes = CASES[request.param] | {"epochs": 4}
+    train(tiny.config(directory, **changes, out=str(directory / "whole")), progress="none")
+    return directory, changes
+
+
 @pytest.mark.parametrize("step", [1, 7, 10], ids=lambda step: f"step {step}")
-@pytest.mark.parametrize("changes", CASES.values(), ids=CASES)
-def test_resumed_run_equals_the_uninterrupted_one_bitwise(tmp_path, monkeypatch, changes, step):
-    whole = tiny.config(tmp_path, **changes, epochs=4, out=str(tmp_path / "whole"))
-    parts = tiny.config(tmp_path, **changes, epochs=4, out=str(tmp_path / "parts"))
-    train(whole, progress="none")
+def test_resumed_run_equals_the_uninterrupted_one_bitwise(whole, monkeypatch, step):
+    directory, changes = whole
+    out = directory / f"stopped after {step}"
+    parts = tiny.config(directory, **changes, out=str(out))
     runs.stop_after(monkeypatch, parts, step, runs.SIGTERM)
     train(parts, resume=True, progress="none")
-    runs.assert_same_run(tmp_path / "whole", tmp_path / "parts")
+    runs.assert_same_run(directory / "whole", out)
 
 
 def test_two_threads_resume_bitwise_too(tmp_path, monkeypatch):

@@ -167,7 +167,7 @@ class Optimiser(_Group):
         default=("*",),
         min_length=1,
         description="Parameters that weight_decay acts on: patterns of their names, e.g. "
-        "'*product_basis*'.",
+        "'*message*'.",
     )
     clip: Positive | None = Field(
         default=None, description="Largest norm of the gradient; longer ones are scaled down."

@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float64
 from torch import Tensor
 
 from multiace.geometry import Graph, Structure, batch_graphs, build_graph
+from multiace.training.config import Batch
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,3 +102,34 @@ def collate(examples: Sequence[Example]) -> Example:
 
 def _float64(values: object) -> Float64[Tensor, "..."]:
     return torch.tensor(np.array(values, dtype=np.float64))
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Examples of a run, built once.
+
+    Args:
+        training: one example a structure, on the CPU, in the model's dtype.
+        sources: `file:frame` of each.
+        validation: batches, on the device of the model.
+        validation_sources: `file:frame` of the structures of each batch.
+        has_forces: whether anything to validate on has forces.
+        has_stress: whether anything to validate on has a stress.
+    """
+
+    training: tuple[Example, ...]
+    sources: tuple[str, ...]
+    validation: tuple[Example, ...]
+    validation_sources: tuple[tuple[str, ...], ...]
+    has_forces: bool
+    has_stress: bool
+
+
+def batch_sizes(graphs: Sequence[Graph], batch: Batch) -> tuple[list[int], int]:
+    """Return the size of each graph in the unit of a batch limit, and the limit."""
+    if batch.atoms is not None:
+        return [graph.n_nodes for graph in graphs], batch.atoms
+    if batch.edges is not None:
+        return [graph.n_edges for graph in graphs], batch.edges
+    assert batch.structures is not None
+    return [1] * len(graphs), batch.structures

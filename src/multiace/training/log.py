@@ -268,7 +268,9 @@ def epoch_line(record: EpochRecord, n_epochs: int) -> str:
         'epoch  5/10 | loss 5.00e-01 valid 4.00e-01 | RMSE F 31.2 meV/Å | rate 1.0e-02 | 0:00:12 *'
     """
     letters = {"energy": "E", "energy_per_atom": "E", "forces": "F", "stress": "S"}
-    errors = [f"{letters[name]} {_short(value)} {UNITS[name]}" for name, value in record.rmse.items()]
+    errors = [
+        f"{letters[name]} {_short(value)} {UNITS[name]}" for name, value in record.rmse.items()
+    ]
     train = "-" if record.train_loss is None else f"{record.train_loss:.2e}"
     parts = [f"epoch {record.epoch + 1:>{len(str(n_epochs))}}/{n_epochs}", f"loss {train}"]
     if record.valid_loss is not None:
@@ -294,7 +296,9 @@ def error_lines(tables: Mapping[str, ErrorTable]) -> str:
         for column in columns:
             found = getattr(table.total, column)
             size = REPORT_UNITS[column][1]
-            cells.append(f"{found.rmse / size:.4g} ({found.mae / size:.4g})" if found else "-")
+            cells.append("-")
+            if found:
+                cells[-1] = f"{_short(found.rmse / size)} ({_short(found.mae / size)})"
         rows.append(cells)
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     return "\n".join(

@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,8 @@ from jaxtyping import Float64
 from torch import Tensor
 
 from multiace.checkpoint import save_model
-from multiace.geometry import Graph
-from multiace.training.config import Batch, TrainingConfig
-from multiace.training.examples import Example, collate
+from multiace.training.config import TrainingConfig
+from multiace.training.examples import TrainingData, batch_sizes, collate
 from multiace.training.interrupt import StopRequest, TrainingInterrupted
 from multiace.training.log import Log
 from multiace.training.loss import loss_terms, weights_at
@@ -30,37 +28,6 @@ from multiace.training.streams import epoch_batches
 
 class TrainingDiverged(ValueError):
     """Losses or gradients that were NaN or infinite too often; the good files are untouched."""
-
-
-@dataclass(frozen=True)
-class TrainingData:
-    """Examples of a run, built once.
-
-    Args:
-        training: one example a structure, on the CPU, in the model's dtype.
-        sources: `file:frame` of each.
-        validation: batches, on the device of the model.
-        validation_sources: `file:frame` of the structures of each batch.
-        has_forces: whether anything to validate on has forces.
-        has_stress: whether anything to validate on has a stress.
-    """
-
-    training: tuple[Example, ...]
-    sources: tuple[str, ...]
-    validation: tuple[Example, ...]
-    validation_sources: tuple[tuple[str, ...], ...]
-    has_forces: bool
-    has_stress: bool
-
-
-def batch_sizes(graphs: Sequence[Graph], batch: Batch) -> tuple[list[int], int]:
-    """Return the size of each graph in the unit of a batch limit, and the limit."""
-    if batch.atoms is not None:
-        return [graph.n_nodes for graph in graphs], batch.atoms
-    if batch.edges is not None:
-        return [graph.n_edges for graph in graphs], batch.edges
-    assert batch.structures is not None
-    return [1] * len(graphs), batch.structures
 
 
 class Loop:
@@ -220,12 +187,11 @@ class Loop:
     def _validate(self) -> tuple[float, bool]:
         """Return the loss of the validation set with averaged weights, and whether it is the best.
 
-        The best model is written at once. A signal ends the run here too: the validation is then
-        done again by the run that goes on.
+        The best model is written at once. A signal breaks a validation off: the run that goes on
+        does it again.
         """
         state, data = self.state, self.data
-        terms, errors = state.no_terms(), Errors.none()
-        loss, best = math.nan, False
+        terms, errors, bad = state.no_terms(), Errors.none(), []
         with self._averaged(), torch.no_grad():
             for batch, sources in zip(data.validation, data.validation_sources, strict=True):
                 if self.stop.signal is not None:
@@ -235,14 +201,21 @@ class Loop:
                 )
                 of_batch = loss_terms(prediction, batch.targets, self.config.loss)
                 if not bool(torch.isfinite(of_batch.sums).all()):
-                    self._strike("validation", sources, {"sums": of_batch.sums.tolist()})
+                    bad += sources
                 terms, errors = terms + of_batch, errors + errors_of(prediction, batch.targets)
             else:
-                loss = terms.value(self._weights()).item()
-                best = state.consider(loss, self._last_epoch)
-                if best:
-                    self._save_model(loss)
+                return self._judge(terms.value(self._weights()).item(), errors, bad)
         self._stop_if_asked()
+        raise AssertionError("only a signal breaks a validation off")
+
+    def _judge(self, loss: float, errors: Errors, bad: Sequence[str]) -> tuple[float, bool]:
+        """Keep the weights that were validated if they are the best; write the record."""
+        state = self.state
+        if bad:
+            self._strike("validation", bad, {"loss": loss})
+        best = state.consider(loss, self._last_epoch)
+        if best:
+            self._save_model(loss)
         state.validated_step = state.step
         self._record(loss, errors, best=best)
         return loss, best

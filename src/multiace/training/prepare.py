@@ -28,8 +28,13 @@ from multiace.geometry.graph import species_of
 from multiace.potential import Potential
 from multiace.repulsion import Repulsion
 from multiace.training.config import Batch, Data, Loss, TrainingConfig
-from multiace.training.examples import Example, collate, make_example
-from multiace.training.loop import TrainingData, batch_sizes
+from multiace.training.examples import (
+    Example,
+    TrainingData,
+    batch_sizes,
+    collate,
+    make_example,
+)
 
 BUNDLED_PREFIX = "bundled:"
 

@@ -257,9 +257,10 @@ def _finish(
     state.load_best()
     position = {"epoch": state.best_epoch, "valid_loss": state.best_loss}
     save_model(directory.model_path, state.potential, {**provenance, **position})
+    assert state.best_epoch is not None
     log.note(
         f"Training ended after {format_seconds(state.seconds)}: {reason}. "
-        f"The best model, of epoch {position['epoch']}, is in {directory.model_path}."
+        f"The best model, of epoch {state.best_epoch + 1}, is in {directory.model_path}."
     )
     tables = {
         name: errors(state.potential, structures)
