@@ -1,0 +1,199 @@
+"""Random points of the whole design space, small enough to evaluate in milliseconds."""
+
+from __future__ import annotations
+
+from typing import Any, get_args
+
+from hypothesis import strategies as st
+from pydantic import ValidationError
+from tests.laws.systems import ELEMENTS
+
+from multiace.design import Design, DesignError
+from multiace.design.layout import layouts
+from multiace.design.spec import (
+    AtomicBasis,
+    Energy,
+    LinearMap,
+    Nonlinearity,
+    Normalisation,
+    PooledMap,
+    ProductBasis,
+    Radial,
+    Readout,
+    ReadoutKind,
+    SelfConnection,
+    SpeciesDependence,
+    Update,
+    UpdateMap,
+)
+
+CONSTANTS = {"silu": 1.7, "tanh": 1.6, "sigmoid": 1.8}
+"""Activation constants as an imported model would have them."""
+
+L_MAX_OF_PRODUCTS = {
+    "natural": {1: 3, 2: 3, 3: 2, 4: 1},
+    "both": {1: 3, 2: 2, 3: 1, 4: 1},
+}
+"""Largest l of the factors for each correlation: beyond, couplings are right but slow to make."""
+
+
+def accepted(fields: dict[str, Any]) -> Design | None:
+    """Return the Design, or None if the combination is refused by its rules, and no other way."""
+    try:
+        design = Design.model_validate(fields)
+        layouts(design, len(ELEMENTS))
+        return design
+    except DesignError:  # an identity on the one-hot of more elements than channels
+        return None
+    except ValidationError as error:
+        for row in error.errors():
+            if not isinstance(row.get("ctx", {}).get("error"), DesignError):
+                raise
+        return None
+
+
+@st.composite
+def designs(draw: st.DrawFn) -> dict[str, Any]:
+    """Draw values for every field of a Design; `accepted` makes the Design of most of them.
+
+    The Design is made in the test: the runtime type checker draws random numbers, which a
+    strategy must not do.
+    """
+    layers = draw(st.integers(1, 3))
+    parity = draw(st.sampled_from(["both", "natural"]))
+    l_max = draw(st.integers(0, 3))
+    correlation = draw(per_layer(st.integers(1, 4), layers))
+    largest = L_MAX_OF_PRODUCTS[parity][_maximum(correlation)]
+    of_products = st.integers(0, largest)
+    channels = draw(per_layer(widths(), layers))
+    nonlinearity = draw(per_layer(options(Nonlinearity), layers))
+    needs_map = _has_widths_by_l(channels) or "gate" in _each(nonlinearity)
+    return {
+        "layers": layers,
+        "channels": channels,
+        "embedding": draw(st.sampled_from(["learned", "one_hot"])),
+        "embedding_channels": draw(st.none() | st.integers(1, 4)),
+        "cutoff": draw(st.floats(2.8, 4.5)),
+        "l_max": l_max,
+        "features_l_max": draw(per_layer(st.integers(0, min(3, largest + 1)), layers)),
+        "parity": parity,
+        "radial": draw(radial(layers)),
+        "atomic_basis": {
+            "before_edges": draw(per_layer(options(LinearMap), layers)),
+            "pooling": draw(option(AtomicBasis, "pooling")),
+            "after_pooling": draw(per_layer(options(PooledMap), layers)),
+        },
+        "product_basis": {
+            "correlation": correlation,
+            "l_max": draw(st.none() | of_products if l_max <= largest else of_products),
+            "basis": draw(option(ProductBasis, "basis")),
+            "weights": draw(option(ProductBasis, "weights")),
+        },
+        "update": {
+            "linear": draw(message_maps(layers, needed=_maximum(correlation) > 1 and needs_map)),
+            "self_connection": draw(per_layer(options(SelfConnection), layers)),
+            "nonlinearity": nonlinearity,
+            "activation": draw(option(Update, "activation")),
+            "gate_activation": draw(option(Update, "gate_activation")),
+        },
+        "readout": {
+            "kind": draw(per_layer(options(ReadoutKind), layers).filter(_has_readout)),
+            "hidden": draw(st.integers(1, 4)),
+            "activation": draw(option(Readout, "activation")),
+        },
+        "energy": {name: draw(option(Energy, name)) for name in Energy.model_fields},
+        "normalisation": draw(normalisation()),
+    }
+
+
+@st.composite
+def radial(draw: st.DrawFn, layers: int) -> dict[str, Any]:
+    """Draw the radial functions; biases and trained bases only where they are accepted."""
+    hidden = draw(per_layer(st.lists(st.integers(1, 6), max_size=2), layers))
+    family = draw(option(Radial, "family"))
+    on = draw(option(Radial, "envelope_on"))
+    return {
+        "family": family,
+        "number": draw(st.integers(1, 6)),
+        "trainable": family != "chebyshev" and draw(st.booleans()),
+        "envelope": draw(option(Radial, "envelope")),
+        "envelope_power": draw(st.integers(2, 7)),
+        "envelope_on": on,
+        "hidden": hidden,
+        "activation": draw(option(Radial, "activation")),
+        "bias": on == "weights" and _has_hidden(hidden) and draw(st.booleans()),
+        "species": draw(per_layer(options(SpeciesDependence), layers)),
+    }
+
+
+@st.composite
+def normalisation(draw: st.DrawFn) -> dict[str, Any]:
+    """Draw the constants that keep features of order one."""
+    fields = {n: draw(option(Normalisation, n)) for n in Normalisation.model_fields}
+    if draw(st.integers(0, 3)) == 0:
+        fields["activation"] = CONSTANTS
+    return fields
+
+
+@st.composite
+def message_maps(draw: st.DrawFn, layers: int, *, needed: bool) -> Any:
+    """Draw the maps W of the messages: mostly some map where a product basis needs one."""
+    words = literals(UpdateMap)
+    if needed and draw(st.integers(0, 3)) > 0:
+        words.remove("none")
+    return draw(per_layer(st.sampled_from(words), layers))
+
+
+def widths() -> st.SearchStrategy[int | dict[int, int]]:
+    """Draw channels: one width, or one for each l."""
+    width = st.integers(1, 5)
+    return width | width | st.fixed_dictionaries(dict.fromkeys(range(4), width))
+
+
+def option(group: type, name: str) -> st.SearchStrategy[Any]:
+    """Draw a value of a field that takes one of a few words, or a bool."""
+    return options(group.model_fields[name].annotation)
+
+
+def options(annotation: Any) -> st.SearchStrategy[Any]:
+    """Draw one of the values of a Literal (also inside a union), or a bool."""
+    return st.sampled_from(literals(annotation))
+
+
+def literals(annotation: Any) -> list[Any]:
+    """Return the words a field takes."""
+    if annotation is bool:
+        return [False, True]
+    found: list[Any] = []
+    for argument in get_args(annotation):
+        found += [argument] if isinstance(argument, str) else literals(argument)
+    return found
+
+
+def per_layer(values: st.SearchStrategy[Any], layers: int) -> st.SearchStrategy[Any]:
+    """Draw a per-layer field: one value, a list, or {first, rest, last}."""
+    apart = st.fixed_dictionaries({"rest": values}, optional={"first": values, "last": values})
+    return values | st.lists(values, min_size=layers, max_size=layers) | apart
+
+
+def _each(field: Any) -> list[Any]:
+    """Values of a per-layer field, in whatever form."""
+    if isinstance(field, dict) and "rest" in field:
+        return list(field.values())
+    return field if isinstance(field, list) else [field]
+
+
+def _maximum(correlation: Any) -> int:
+    return max(_each(correlation))
+
+
+def _has_readout(kinds: Any) -> bool:
+    return any(kind != "none" for kind in _each(kinds))
+
+
+def _has_widths_by_l(channels: Any) -> bool:
+    return any(isinstance(width, dict) for width in _each(channels))
+
+
+def _has_hidden(hidden: Any) -> bool:
+    return any(bool(widths) for widths in _each(hidden))
