@@ -66,7 +66,7 @@ def test_scans_are_drawn_against_an_ascending_coordinate_from_the_lowest_referen
 
 def test_the_table_has_units_seconds_and_parameters(results):
     text = printed(result_table(results))
-    for part in ("meV", "meV/Å", "300 K", "out of domain", "time (s)", "1,003", "O–H stretch"):
+    for part in ("meV", "meV/Å", "300 K", "out of domain", "time (s)", "1,003", "O–H breaking"):
         assert part in text
     assert max(map(len, text.splitlines())) <= 90
 

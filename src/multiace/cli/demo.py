@@ -13,7 +13,7 @@ def demo(
         "demo"
     ),
     epochs: Annotated[
-        int | None, typer.Option(min=1, help="Epochs of each model.", show_default="30")
+        int | None, typer.Option(min=1, help="Epochs of each model.", show_default="25")
     ] = None,
     minutes: Annotated[
         float | None,

@@ -14,7 +14,7 @@ from multiace.demo.models import MODELS, Result
 SCAN_NAMES = {
     "dihedral": "CHO rotation",
     "proton_transfer": "proton transfer",
-    "stretch": "O–H stretch to 4 Å",
+    "stretch": "O–H breaking",
 }
 
 
@@ -58,8 +58,8 @@ def next_steps(out: Path, epochs: int) -> Text:
     longer = f"--set epochs={10 * epochs} --set schedule.epochs={10 * epochs}"
     return Text(
         f"""
-BOTNet starts from the energies of isolated atoms alone, the others from the mean of the data too:
-that helps near the data, and is wrong by eV where a bond breaks.
+BOTNet starts from the energies of isolated atoms; the others also from the mean
+of the data, which helps near the data and is wrong by eV where a bond breaks.
 
 Look at   {out}/learning_curves.png, errors_by_temperature.png, scans.png
 Numbers   {out}/results.json
@@ -67,7 +67,8 @@ Numbers   {out}/results.json
 Next:
   multiace describe botnet --diff nequip            what separates two designs
   multiace evaluate {run}/model.safetensors YOUR.xyz
-  multiace train {run}/config.yaml {longer} --out runs/mace
+  multiace train {run}/config.yaml --out runs/mace \\
+      {longer}
 In Python:
   atoms.calc = multiace.ASECalculator("{run}/model.safetensors")
 """.rstrip()
@@ -81,7 +82,7 @@ def _best_in_bold(values: list[float]) -> list[Text]:
         >>> [str(text) for text in _best_in_bold([1.234, 56.78, 1234.5])]
         ['1.23', '56.8', '1,234']
     """
-    digits = [f"{v:.3g}" if v < 999.5 else f"{v:,.0f}" for v in values]
+    digits = [f"{v:#.3g}".rstrip(".") if v < 999.5 else f"{v:,.0f}" for v in values]
     best = min(values)
     return [
         Text(text, style="bold" if value == best else "")

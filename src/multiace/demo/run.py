@@ -32,7 +32,7 @@ from multiace.demo.models import (
 from multiace.demo.progress import watch
 from multiace.demo.report import introduction, next_steps, result_table
 
-EPOCHS = 30
+EPOCHS = 25
 """Passes over the training set by default: under five minutes on two cores."""
 
 SECONDS_AROUND_TRAINING = 25.0
@@ -71,7 +71,7 @@ def run_demo(
     if epochs is None:
         epochs = EPOCHS if minutes is None else epochs_within(minutes, workers)
     configs = {name: config_of(name, out, epochs, seed) for name in MODELS}
-    console.print(introduction(out, epochs, seed))
+    console.print(introduction(out, epochs, seed), soft_wrap=True)
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         futures = {name: pool.submit(train_and_judge, name, out, epochs, seed) for name in configs}
         watch(futures, configs, console)
@@ -79,7 +79,7 @@ def run_demo(
     write_results(out, results, epochs=epochs, seed=seed)
     draw_figures(out, results)
     console.print(result_table(results))
-    console.print(next_steps(out, epochs))
+    console.print(next_steps(out, epochs), soft_wrap=True)
     return results
 
 
