@@ -30,10 +30,11 @@ def test_a_config_is_valid_and_its_patterns_match(path):
 
 def test_the_bundled_config_finds_its_data_and_trains(tmp_path):
     path = next(path for path in CONFIGS if path.stem == "malonaldehyde_botnet")
-    smaller = ["design.channels=2", "design.layers=2", "design.l_max=1", "epochs=1"]
-    limits = ["minutes=0.001", f"out={tmp_path / 'run'}", "data.tests={}", "data.valid=490"]
-    config = read_config(path, smaller + limits)
+    config = read_config(path)
     sets = read_sets(config)
-    assert (len(sets.training), len(sets.validation)) == (10, 490)
-    result = train(config, progress="none")
-    assert result.history[-1].rmse["forces"] > 0
+    assert (len(sets.training), len(sets.validation), len(sets.isolated_atoms)) == (450, 50, 3)
+    assert list(sets.tests) == ["300 K", "600 K", "1200 K"]
+    changes = ["design.channels=2", "design.layers=2", "epochs=1", "data.tests={}", "data.valid=8"]
+    changes += ["data.train=bundled:malonaldehyde/proton_transfer", f"out={tmp_path / 'run'}"]
+    result = train(read_config(path, changes), progress="none")
+    assert result.history[-1].rmse["energy"] > 0

@@ -104,6 +104,12 @@ def test_an_element_only_in_a_test_set_is_an_error_before_training(tmp_path):
     assert not list((tmp_path / "run").glob("metrics.jsonl"))
 
 
+def test_a_test_set_without_labels_is_an_error_before_training(tmp_path):
+    test = tiny.write(tmp_path / "test.xyz", tiny.molecules(2, energy=False, forces=False))
+    with pytest.raises(DataError, match="test set 'bare' has an energy, forces or a stress"):
+        read_sets(tiny.config(tmp_path, data={"tests": {"bare": str(test)}}))
+
+
 def test_a_config_type_that_does_not_occur_is_an_error(tmp_path):
     config = tiny.config(tmp_path, loss={"config_weights": {"liquid": 2.0}})
     with pytest.raises(DataError, match="'liquid'"):

@@ -64,7 +64,7 @@ def test_training_lowers_the_error(tmp_path):
 
 @pytest.mark.parametrize("kind", ["ef", "weighted", "per_atom", "ace", "huber"])
 def test_every_loss_trains(tmp_path, kind):
-    result = train(tiny.config(tmp_path, epochs=10, loss={"kind": kind}), progress="none")
+    result = train(tiny.config(tmp_path, epochs=4, loss={"kind": kind}), progress="none")
     assert result.history[-1].train_loss < result.history[0].train_loss
 
 
@@ -107,6 +107,23 @@ def test_a_full_disk_stops_the_run_and_leaves_a_checkpoint_to_go_on_from(tmp_pat
     train(config, resume=True, progress="none")
     train(tiny.config(tmp_path, checkpoint={"steps": 1}), progress="none")
     runs.assert_same_run(tmp_path / "run", tmp_path / "full")
+
+
+def test_a_test_set_that_cannot_be_evaluated_does_not_cost_the_others(tmp_path, monkeypatch):
+    from multiace.training import run
+
+    def evaluate(potential, structures):
+        if len(structures) == 2:
+            raise ValueError("The predicted energy is not finite.")
+        return errors(potential, structures)
+
+    monkeypatch.setattr(run, "errors", evaluate)
+    good = tiny.write(tmp_path / "good.xyz", tiny.molecules(4))
+    bad = tiny.write(tmp_path / "bad.xyz", tiny.molecules(2))
+    tests = {"bad": str(bad), "good": str(good)}
+    result = train(tiny.config(tmp_path, epochs=1, data={"tests": tests}), progress="none")
+    assert list(result.errors) == ["validation", "good"]
+    assert "Warning: bad was not evaluated" in (result.out / "log.txt").read_text()
 
 
 def test_weights_that_are_not_finite_are_not_saved(tmp_path, monkeypatch):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -36,17 +37,22 @@ def train(
 
     Example: multiace train botnet.yaml --set epochs=50 --out runs/botnet
     """
-    from multiace.training import read_config
+    from multiace.training import TrainingInterrupted, read_config
     from multiace.training import train as run
     from multiace.training.memory import keep_freed_memory
 
     keep_freed_memory()
     options = list(changes or [])
     if out is not None:
-        options.append(f"out={out}")
-    run(
-        read_config(config, options, from_model=from_model),
-        resume=resume,
-        from_model=from_model,
-        progress="none" if quiet else "auto",
-    )
+        options.append(f"out={json.dumps(str(out))}")
+    try:
+        run(
+            read_config(config, options, from_model=from_model),
+            resume=resume,
+            from_model=from_model,
+            progress="none" if quiet else "auto",
+        )
+    except TrainingInterrupted as stopped:
+        if quiet:
+            typer.echo(stopped, err=True)
+        raise

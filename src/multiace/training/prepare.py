@@ -21,6 +21,7 @@ from multiace.data import (
     split,
 )
 from multiace.data.atomic_energies import Reference
+from multiace.data.labels import LABELS
 from multiace.design import Statistics
 from multiace.elements import format_elements, sorted_elements
 from multiace.geometry import Graph, Labels, Structure, batches_by, build_graph
@@ -94,6 +95,8 @@ def read_sets(config: TrainingConfig) -> StructureSets:
     else:
         training, validation = split(structures, data.valid, config.seed_of("split"))
     tests = {name: _read(files, data) for name, files in data.tests.items()}
+    for name, structures in tests.items():
+        _require_any_label(name, structures)
     _require_labels(training, validation, config.loss)
     return StructureSets(training, validation, isolated, tests)
 
@@ -229,13 +232,18 @@ def _require_labels(
     training: Sequence[Structure], validation: Sequence[Structure], loss: Loss
 ) -> None:
     stages = [loss] if loss.second is None else [loss, loss.second]
-    wanted = [
-        name
-        for name in ("energy", "forces", "stress")
-        if any(getattr(stage, name) > 0 for stage in stages)
-    ]
+    wanted = [name for name in LABELS if any(getattr(stage, name) > 0 for stage in stages)]
     label_table(training).require(wanted)
     label_table(validation).require(wanted)
+
+
+def _require_any_label(name: str, structures: Sequence[Structure]) -> None:
+    table = label_table(structures)
+    if not any(table.count(label) for label in LABELS):
+        raise DataError(
+            f"no structure of the test set {name!r} has an energy, forces or a stress",
+            hint="Set data.keys to the names of the labels, or leave the test set out.",
+        )
 
 
 def _repulsion(graphs: Sequence[Graph], elements: tuple[int, ...]) -> list[Labels]:

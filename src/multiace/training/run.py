@@ -262,10 +262,12 @@ def _finish(
         f"Training ended after {format_seconds(state.seconds)}: {reason}. "
         f"The best model, of epoch {state.best_epoch + 1}, is in {directory.model_path}."
     )
-    tables = {
-        name: errors(state.potential, structures)
-        for name, structures in {"validation": sets.validation, **sets.tests}.items()
-    }
+    tables: dict[str, ErrorTable] = {}
+    for name, structures in {"validation": sets.validation, **sets.tests}.items():
+        try:
+            tables[name] = errors(state.potential, structures)
+        except ValueError as error:  # the model is written; one test set must not cost the others
+            log.note(f"Warning: {name} was not evaluated: {error}")
     content = {name: table.to_json() for name, table in tables.items()}
     replace_file(directory.path / "errors.json", json.dumps(content, indent=2).encode())
     log.note(error_lines(tables))
