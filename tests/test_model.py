@@ -117,7 +117,8 @@ def test_one_layer_of_scalars_is_a_pair_potential_written_out():
 @pytest.mark.parametrize("preset", PRESETS)
 @pytest.mark.parametrize("n_owned", [0, 1, 3])
 def test_energies_of_owned_atoms_are_the_first_of_all(preset, n_owned):
-    design = PRESETS[preset]("small", layers=2, channels=2, cutoff=4.0)
+    repulsive = {"zbl": "outside"}
+    design = PRESETS[preset]("small", layers=2, channels=2, cutoff=4.0, energy=repulsive)
     model = build(design).model
     graph = build_graph(TRICLINIC, 4.0, ELEMENTS)
     inputs = (graph.edge_vectors, graph.senders, graph.receivers, graph.species)
