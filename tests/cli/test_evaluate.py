@@ -57,6 +57,17 @@ def test_the_table_has_units_and_a_row_for_each_kind_and_element(model, data):
     assert "stress" not in result.output
 
 
+def test_the_stress_is_shown_in_both_units(model, tmp_path, rng):
+    atoms = Atoms("CHO", positions=rng.normal(size=(3, 3)) * 1.5, cell=np.eye(3) * 6, pbc=True)
+    atoms.calc = SinglePointCalculator(atoms, energy=-3000.0, stress=np.zeros(6))
+    path = tmp_path / "crystal.xyz"
+    write(path, atoms, format="extxyz")
+    result = CliRunner().invoke(app, ["evaluate", str(model), str(path)])
+    assert result.exit_code == 0, result.output
+    assert "meV/Å^3" in result.output
+    assert "GPa" in result.output
+
+
 def test_labels_under_other_names_are_read(model, tmp_path, rng):
     atoms = Atoms("CHO", positions=rng.normal(size=(3, 3)) * 1.5)
     atoms.info["dft"] = -3000.0

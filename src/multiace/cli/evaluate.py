@@ -77,12 +77,15 @@ def data_path(name: str) -> Path:
 def as_text(errors: ErrorTable) -> Table:
     """Return errors as a table: RMSE and MAE, in meV units."""
     from multiace.analysis.errors import GROUPS, REPORT_UNITS
+    from multiace.units import GPA
 
     table = Table(title="RMSE / MAE", title_justify="left")
     table.add_column("")
     table.add_column("structures", justify="right")
-    shown = [unit for unit in REPORT_UNITS.items() if getattr(errors.total, unit[0]) is not None]
-    for quantity, (unit, _) in shown:
+    columns = [(quantity, unit, size) for quantity, (unit, size) in REPORT_UNITS.items()]
+    columns.append(("stress", "GPa", GPA))
+    shown = [column for column in columns if getattr(errors.total, column[0]) is not None]
+    for quantity, unit, _ in shown:
         table.add_column(f"{quantity.partition('_')[0]}\n({unit})", justify="right")
     for group in GROUPS:
         rows = errors.by(group)
@@ -90,7 +93,7 @@ def as_text(errors: ErrorTable) -> Table:
             continue
         table.add_section()
         for name, row in rows.items():
-            cells = [_cell(getattr(row, quantity), size) for quantity, (_, size) in shown]
+            cells = [_cell(getattr(row, quantity), size) for quantity, _, size in shown]
             table.add_row(name or "(none)", f"{row.n_structures:,}", *cells)
     return table
 
