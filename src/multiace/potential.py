@@ -167,4 +167,7 @@ def _stress(
     of_edge = graph.structure_of_node[graph.receivers]
     virial = segment_sum(outer, of_edge, graph.n_structures)
     virial = 0.5 * (virial + virial.mT)
-    return virial / graph.volume.to(virial.dtype).view(-1, 1, 1)
+    volume = graph.volume.to(virial.dtype).view(-1, 1, 1)
+    # divide by 1 where there is none: 0 / nan would make the gradients of the whole batch nan
+    stress = virial / torch.where(volume.isnan(), 1.0, volume)
+    return stress.masked_fill(volume.isnan(), torch.nan)
