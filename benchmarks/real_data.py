@@ -2,8 +2,9 @@
 
     python benchmarks/real_data.py DATA [NAME ...] [--minutes 20] [--threads 2] [--out runs]
 
-DATA is a directory with `3bpa/train_300K.xyz` (and `3bpa/derived/`, `3bpa/iso_atoms.xyz`) and
-`mlearn/Si_{train,test}.xyz`. Results go to benchmarks/results/real_data_NAME.json, the curves to
+DATA is a directory with `3bpa/train_300K.xyz`, `3bpa/iso_atoms.xyz`, 3BPA structures at 300, 600
+and 1200 K as `3bpa/derived/mixedT_*.xyz`, and `mlearn/Si_{train,test}.xyz`. The configs are those
+in configs/. Results go to benchmarks/results/real_data_NAME.json, the curves to
 benchmarks/results/real_data.png.
 """
 
@@ -11,82 +12,43 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import platform
 import sys
 from pathlib import Path
-from typing import Any
 
 import matplotlib.pyplot as plt
 import torch
 
 import multiace
-from multiace.training import make_config, train
+from multiace.training import read_config, train
 from multiace.training.memory import keep_freed_memory
 
-RESULTS = Path(__file__).parent / "results"
+HERE = Path(__file__).resolve().parent
+RESULTS = HERE / "results"
+CONFIGS = HERE.parent / "configs"
 
-_3BPA = {
-    "train": "3bpa/train_300K.xyz",
-    "isolated_atoms": "3bpa/iso_atoms.xyz",
-    "valid": 50,
-    "tests": {
-        "300 K": "3bpa/derived/mixedT_300K_notin_train300K.xyz",
-        "600 K": "3bpa/derived/mixedT_600K.xyz",
-        "1200 K": "3bpa/derived/mixedT_1200K.xyz",
-    },
+_3BPA = (
+    "data.tests={"
+    "300 K: 3bpa/derived/mixedT_300K_notin_train300K.xyz, "
+    "600 K: 3bpa/derived/mixedT_600K.xyz, "
+    "1200 K: 3bpa/derived/mixedT_1200K.xyz}"
+)
+RUNS: dict[str, tuple[str, ...]] = {
+    "3bpa_mace_20min": (_3BPA,),
+    "3bpa_botnet_20min": (_3BPA,),
+    "silicon_mace_20min": (
+        "data.train=mlearn/Si_train.xyz",
+        "data.tests={test: mlearn/Si_test.xyz}",
+    ),
 }
-_SI = {"train": "mlearn/Si_train.xyz", "valid": 21, "tests": {"test": "mlearn/Si_test.xyz"}}
-_COMMON = {
-    "optimiser": {"name": "amsgrad", "rate": 0.01, "clip": 10.0},
-    "schedule": {"name": "cosine"},
-    "ema": 0.99,
-    "batch": {"structures": 5},
-    "seed": 0,
-    "device": "cpu",
-}
-
-RUNS: dict[str, dict[str, Any]] = {
-    "mace_3bpa": {
-        "design": {"preset": "mace", "size": "small", "channels": 32, "cutoff": 4.5},
-        "data": _3BPA,
-        "loss": {"kind": "weighted", "energy": 1.0, "forces": 10.0},
-        "epochs": 60,
-    },
-    "botnet_3bpa": {
-        "design": {"preset": "botnet", "size": "small", "channels": 32, "cutoff": 4.0},
-        "data": _3BPA,
-        "loss": {"kind": "weighted", "energy": 1.0, "forces": 10.0},
-        "epochs": 60,
-    },
-    "mace_si": {
-        "design": {
-            "preset": "mace",
-            "size": "small",
-            "cutoff": 5.0,
-            "energy": {"reference": "mean", "shift": "none"},
-        },
-        "data": _SI,
-        "loss": {"kind": "per_atom", "energy": 10.0, "forces": 1.0, "stress": 100.0},
-        "epochs": 60,
-    },
-}
-"""Name -> training config without paths, seeds and time limit."""
+"""Config in configs/ -> options that say where the data are."""
 
 
-def located(data: dict[str, Any], root: Path) -> dict[str, Any]:
-    """Return the data section of a config with its files below `root`."""
-    result = {**data, "train": str(root / data["train"])}
-    result["tests"] = {name: str(root / file) for name, file in data["tests"].items()}
-    if "isolated_atoms" in data:
-        result["isolated_atoms"] = str(root / data["isolated_atoms"])
-    return result
-
-
-def run(name: str, root: Path, out: Path, minutes: float) -> None:
-    """Train one model and write its result."""
-    fields = {**_COMMON, **RUNS[name]}
-    fields["data"] = located(fields["data"], root)
-    config = make_config({**fields, "minutes": minutes, "out": str(out / name)})
+def run(name: str, out: Path, minutes: float) -> None:
+    """Train one model on the data in the working directory and write its result."""
+    options = (*RUNS[name], f"minutes={minutes}", f"out={out / name}")
+    config = read_config(CONFIGS / f"{name}.yaml", options)
     result = train(config)
     content = {
         "command": f"python benchmarks/real_data.py DATA {name} --minutes {minutes:g}",
@@ -145,10 +107,12 @@ def main() -> None:
     unknown = sorted(set(arguments.names) - set(RUNS))
     if unknown:
         sys.exit(f"no run {', '.join(unknown)}; there are {', '.join(RUNS)}")
+    out = arguments.out.resolve()
+    os.chdir(arguments.data)
     torch.set_num_threads(arguments.threads)
     keep_freed_memory()
     for name in arguments.names or RUNS:
-        run(name, arguments.data, arguments.out, arguments.minutes)
+        run(name, out, arguments.minutes)
     draw()
 
 
