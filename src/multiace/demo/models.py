@@ -21,6 +21,7 @@ from multiace.elements import atomic_number
 from multiace.geometry import Labels, batch_graphs, build_graph
 from multiace.potential import Potential
 from multiace.training import TrainingConfig, make_config, train
+from multiace.training.memory import keep_freed_memory
 from multiace.units import MEV
 
 MODELS = {"NequIP": "nequip", "NequIP-linear": "nequip-linear", "BOTNet": "botnet", "MACE": "mace"}
@@ -93,6 +94,7 @@ def train_and_judge(name: str, out: Path, epochs: int, seed: int) -> Result:
     `config_of`.
     """
     torch.set_num_threads(1)
+    keep_freed_memory()
     config = config_of(name, out, epochs, seed)
     train(config, resume=True, progress="none")
     return judge(Path(config.out))
