@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict
-from multiprocessing import get_context
 from pathlib import Path
 
 import numpy as np
@@ -27,10 +25,10 @@ from multiace.demo.models import (
     config_of,
     energies_of,
     seconds_per_epoch,
-    train_and_judge,
 )
-from multiace.demo.progress import watch
+from multiace.demo.progress import Display
 from multiace.demo.report import introduction, next_steps, result_table
+from multiace.demo.workers import train_models
 
 EPOCHS = 25
 """Passes over the training set by default: under five minutes on two cores."""
@@ -61,7 +59,8 @@ def run_demo(
         console: where to print; default: standard output.
 
     Raises:
-        ResumeError: `out` holds a demo with other settings.
+        DemoError: a model could not be trained, for instance because `out` holds a demo with
+            other settings.
         ValueError: both epochs and minutes.
     """
     if epochs is not None and minutes is not None:
@@ -72,10 +71,10 @@ def run_demo(
         epochs = EPOCHS if minutes is None else epochs_within(minutes, workers)
     configs = {name: config_of(name, out, epochs, seed) for name in MODELS}
     console.print(introduction(out, epochs, seed), soft_wrap=True)
-    with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
-        futures = {name: pool.submit(train_and_judge, name, out, epochs, seed) for name in configs}
-        watch(futures, configs, console)
-        results = {name: future.result() for name, future in futures.items()}
+    with Display(configs, console) as display:
+        results = train_models(
+            list(MODELS), out, epochs, seed, n_workers=workers, show=display.update
+        )
     write_results(out, results, epochs=epochs, seed=seed)
     draw_figures(out, results)
     console.print(result_table(results))
