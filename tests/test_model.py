@@ -164,6 +164,24 @@ def test_repulsion_that_the_cutoff_would_cut_is_refused():
     assert Potential(wider, (1, 55), numbers).terms == ("E0", "ZBL", "E1")
 
 
+def test_paths_of_unequal_width_weigh_alike_if_the_design_says_so():
+    """To 1o of the second layer: 0e x 1, 1o x 0 and 1o x 2, of 5, 2 and 2 channels."""
+
+    def mixed(path):
+        design = Design(layers=2, channels={0: 5, 1: 2}, l_max=2, normalisation={"path": path})
+        whole = build(design, prune=False)
+        first = whole.model.layers[1].atomic_basis.after_pooling[0]
+        vectors = torch.zeros(9, first.kernel.irreps_in.dim, dtype=torch.float64)
+        start = first.kernel.irreps_in.channels[0]
+        vectors[:, start : start + 9] = torch.eye(9, dtype=torch.float64)  # m = -1
+        return first(vectors, torch.zeros(9, dtype=torch.int64))[:, 5]
+
+    ratios = (mixed("path") / mixed("element")).tolist()
+    mean = (5 + 2 + 2) / 3
+    expected = [(mean / width) ** 0.5 for width in (5, 2, 2) for _ in range(width)]
+    assert ratios == pytest.approx(expected)
+
+
 def test_pooling_divides_by_the_mean_neighbours():
     def pooled(pooling):
         design = Design(layers=1, channels=2, atomic_basis={"pooling": pooling})

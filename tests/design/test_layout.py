@@ -96,14 +96,19 @@ def test_the_product_basis_takes_factors_up_to_its_own_degree():
     assert layouts(mace("small"), 2)[0].atomic_basis == Irreps.parse("16x0e+16x1o+16x2e+16x3o")
 
 
-def test_factors_that_enter_no_product_are_left_out():
-    # 0e to second order from natural factors up to l = 1 of layer 1; 1e occurs in no such product
+@pytest.mark.parametrize("parity", ["both", "natural"])
+@pytest.mark.parametrize("l_max", [0, 2])
+def test_all_factors_of_products_are_alive_as_the_square_of_each_is_a_scalar(parity, l_max):
     design = Design(
-        layers=1, parity="both", l_max=2, features_l_max=0, product_basis={"correlation": 2}
+        layers=2,
+        parity=parity,
+        l_max=l_max,
+        features_l_max={"rest": 2, "last": 0},
+        product_basis={"correlation": 2},
     )
-    assert layouts(design, 2)[0].atomic_basis == layouts(design, 2, prune=False)[0].atomic_basis
-    alone = Design(layers=1, l_max=0, features_l_max=0, product_basis={"correlation": 2})
-    assert layouts(alone, 2)[0].atomic_basis == Irreps.parse("32x0e")
+    for live, row in zip(layouts(design, 2), layouts(design, 2, prune=False), strict=True):
+        assert live.atomic_basis == row.atomic_basis
+        assert live.message.irreps == live.features_out.irreps
 
 
 @pytest.fixture(scope="module")

@@ -226,10 +226,7 @@ def _prune_layer(design: Design, layer: int, full: LayerLayout, wanted: set[Irre
         atomic_basis = message
     else:
         message = _keep(full.message, update.irreps)
-        atomic_basis = _keep(
-            full.atomic_basis,
-            _factors(full.atomic_basis.irreps, message.irreps, correlation),
-        )
+        atomic_basis = full.atomic_basis  # all: the square of each is a scalar, always wanted
     paths = tuple(path for path in full.paths if path.irrep_out in atomic_basis.irreps)
     connected = _connected(design, layer, full.features_in, update)
     convolved = _keep(full.features_in, tuple(path.irrep_in for path in paths))
@@ -245,27 +242,4 @@ def _prune_layer(design: Design, layer: int, full: LayerLayout, wanted: set[Irre
         update=update,
         features_out=features_out,
         connected=connected,
-    )
-
-
-def _factors(
-    irreps: tuple[Irrep, ...], targets: tuple[Irrep, ...], correlation: int
-) -> tuple[Irrep, ...]:
-    """Irreps of A without which a product with one of the targets would be missing."""
-
-    def couplings(factors: tuple[Irrep, ...]) -> int:
-        orders = range(1, correlation + 1)
-        return sum(
-            count_couplings(factors, target, order, "reduced")
-            for target in targets
-            for order in orders
-        )
-
-    if len(irreps) == 1:
-        return irreps
-    everything = couplings(irreps)
-    return tuple(
-        factor
-        for factor in irreps
-        if couplings(tuple(i for i in irreps if i != factor)) < everything
     )
