@@ -63,16 +63,22 @@ def designs(draw: st.DrawFn) -> dict[str, Any]:
     parity = draw(st.sampled_from(["both", "natural"]))
     l_max = draw(st.integers(0, 3))
     correlation = draw(per_layer(st.integers(1, 4), layers))
-    largest = L_MAX_OF_PRODUCTS[parity][_maximum(correlation)]
+    largest = L_MAX_OF_PRODUCTS[parity][max(_each(correlation))]
     of_products = st.integers(0, largest)
     channels = draw(per_layer(widths(), layers))
     nonlinearity = draw(per_layer(options(Nonlinearity), layers))
-    needs_map = _has_widths_by_l(channels) or "gate" in _each(nonlinearity)
+    apart = _has_widths_by_l(channels) or "gate" in _each(nonlinearity)
+    needs_map = apart and max(_each(correlation)) > 1
+    embedding = draw(st.sampled_from(["learned", "one_hot"]))
+    embedding_channels = draw(st.none() | st.integers(1, 4))
+    equal_widths = (
+        isinstance(channels, int) and embedding_channels is None and embedding == "learned"
+    )
     return {
         "layers": layers,
         "channels": channels,
-        "embedding": draw(st.sampled_from(["learned", "one_hot"])),
-        "embedding_channels": draw(st.none() | st.integers(1, 4)),
+        "embedding": embedding,
+        "embedding_channels": embedding_channels,
         "cutoff": draw(st.floats(2.8, 4.5)),
         "l_max": l_max,
         "features_l_max": draw(per_layer(st.integers(0, min(3, largest + 1)), layers)),
@@ -90,8 +96,10 @@ def designs(draw: st.DrawFn) -> dict[str, Any]:
             "weights": draw(option(ProductBasis, "weights")),
         },
         "update": {
-            "linear": draw(message_maps(layers, needed=_maximum(correlation) > 1 and needs_map)),
-            "self_connection": draw(per_layer(options(SelfConnection), layers)),
+            "linear": draw(mostly_without("none", needs_map, UpdateMap, layers)),
+            "self_connection": draw(
+                mostly_without("identity", not equal_widths, SelfConnection, layers)
+            ),
             "nonlinearity": nonlinearity,
             "activation": draw(option(Update, "activation")),
             "gate_activation": draw(option(Update, "gate_activation")),
@@ -136,11 +144,11 @@ def normalisation(draw: st.DrawFn) -> dict[str, Any]:
 
 
 @st.composite
-def message_maps(draw: st.DrawFn, layers: int, *, needed: bool) -> Any:
-    """Draw the maps W of the messages: mostly some map where a product basis needs one."""
-    words = literals(UpdateMap)
-    if needed and draw(st.integers(0, 3)) > 0:
-        words.remove("none")
+def mostly_without(draw: st.DrawFn, word: str, when: bool, annotation: Any, layers: int) -> Any:
+    """Draw words for each layer, seldom with a word that is likely to be refused."""
+    words = literals(annotation)
+    if when and draw(st.integers(0, 3)) > 0:
+        words.remove(word)
     return draw(per_layer(st.sampled_from(words), layers))
 
 
@@ -181,10 +189,6 @@ def _each(field: Any) -> list[Any]:
     if isinstance(field, dict) and "rest" in field:
         return list(field.values())
     return field if isinstance(field, list) else [field]
-
-
-def _maximum(correlation: Any) -> int:
-    return max(_each(correlation))
 
 
 def _has_readout(kinds: Any) -> bool:

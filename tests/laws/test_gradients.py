@@ -33,6 +33,7 @@ DIFFERENCES = 1e-7  # of derivatives and finite differences, relative
 SUMS = 1e-10  # of forces and torques that must vanish, relative
 SYMMETRIC = 1e-8  # of second derivatives, relative
 TRANSLATION = 1e-8
+ZERO_MODE = 1e-6  # eV/Å^2
 STEP = 1e-4  # Å
 
 
@@ -102,6 +103,26 @@ def test_hessian_is_symmetric_the_slope_of_the_forces_and_blind_to_translation(
         assert relative(found, slope_of_forces(potential, structure)) < 10 * DIFFERENCES
         of_translation = found.reshape(len(found), -1, 3).sum(axis=1)
         assert np.abs(of_translation).max() < TRANSLATION * max(1.0, np.abs(found).max())
+
+
+def test_a_molecule_at_rest_has_six_modes_without_frequency() -> None:
+    potential = named_potential("trained")
+    structure = relaxed(potential, METHANOL)
+    assert np.abs(evaluate(potential, structure).forces).max() < 1e-9
+    stiffness = np.sort(np.abs(np.linalg.eigvalsh(hessian(potential, structure))))
+    assert stiffness[5] < ZERO_MODE
+    assert stiffness[6] > 0.1
+
+
+def relaxed(potential: Potential, structure: Structure, steps: int = 14) -> Structure:
+    """Walk downhill by Newton steps of at most 0.1 Å, short ones along soft modes."""
+    for _ in range(steps):
+        stiffness, modes = np.linalg.eigh(hessian(potential, structure))
+        along = modes.T @ evaluate(potential, structure).forces.ravel()
+        step = modes @ (along / np.maximum(np.abs(stiffness), 0.5))
+        step *= min(1.0, 0.1 / np.abs(step).max())
+        structure = replace(structure, positions=structure.positions + step.reshape(-1, 3))
+    return structure
 
 
 def scaled(structure: Structure, factor: float) -> Structure:

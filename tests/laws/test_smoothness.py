@@ -17,7 +17,7 @@ from multiace.potential import Potential
 STEP = 1e-4  # Å
 JUMP = 1e-6  # eV, eV/Å, eV/Å^2
 THROUGH_THE_CRYSTAL = np.array([[0.0] * 3, [0.9, -0.7, 1.1], [0.0] * 3])  # Å, of one atom
-AROUND = np.arange(-50, 51) + 0.5  # steps around the crossing, none on it
+AROUND = np.arange(-12, 12) + 0.5  # steps around the crossing, none on it
 
 
 def crossings(cutoff: float) -> dict[str, tuple[Structure, np.ndarray]]:

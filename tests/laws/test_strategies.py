@@ -5,13 +5,21 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import numpy as np
+import pytest
+import torch
 from hypothesis import HealthCheck, given, settings
 from pydantic import BaseModel
+from tests.laws.potentials import evaluate, for_random_designs
 from tests.laws.strategies import accepted, designs, literals
+from tests.laws.systems import CHIRAL, SYMBOLS
 
 from multiace.design import Design
+from multiace.design.describe import describe
+from multiace.design.parameters import count_parameters
+from multiace.potential import Potential
 
-DRAWS = 200
+DRAWS = 120
 MOSTLY = 0.8
 
 
@@ -54,3 +62,18 @@ def test_most_combinations_are_accepted_and_every_value_of_every_field_is_drawn(
         assert len({json.dumps(value) for value in drawn}) > 1, path
         words = json.dumps(drawn)
         assert all(json.dumps(word) in words for word in literals(annotation)), path
+
+
+@pytest.mark.parametrize("prune", [True, False])
+def test_every_design_has_the_parameters_it_describes_and_evaluates(prune: bool) -> None:
+    def law(potential: Potential) -> None:
+        design, elements, statistics = potential.design, potential.elements, potential.statistics
+        full = Potential(design, elements, statistics, dtype=torch.float64, prune=prune)
+        assert full.n_parameters == sum(
+            count_parameters(design, len(elements), prune=prune).values()
+        )
+        assert np.isfinite(evaluate(full, CHIRAL).forces).all()
+        if prune:
+            assert full.n_parameters == describe(design, SYMBOLS).active_parameters
+
+    for_random_designs(law, 20)

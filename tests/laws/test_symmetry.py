@@ -20,6 +20,7 @@ from tests.laws.systems import (
     TRICLINIC,
 )
 
+from multiace.analysis.site_terms import structure_graph
 from multiace.analysis.symmetry import (
     Image,
     departures,
@@ -124,6 +125,22 @@ def test_the_order_of_atoms_does_not_matter(potential: Potential) -> None:
         return [permuted(structure, rng.permutation(structure.n_atoms)) for _ in range(3)]
 
     assert_equal(potential, EVERYTHING, images)
+
+
+@for_every_potential
+def test_the_order_of_the_edges_of_an_atom_does_not_matter(potential: Potential) -> None:
+    rng = np.random.default_rng(5)
+    for structure in (CHIRAL, TRICLINIC):
+        graph = structure_graph(potential, [structure])
+        keys = np.lexsort((rng.random(graph.n_edges), graph.receivers.numpy()))
+        order = torch.from_numpy(keys)
+        shuffled = replace(
+            graph, senders=graph.senders[order], edge_vectors=graph.edge_vectors[order]
+        )
+        with torch.no_grad():
+            first, second = potential(graph), potential(shuffled)
+        assert abs(first.energy - second.energy).item() < ENERGY * structure.n_atoms
+        assert (first.forces - second.forces).abs().max() < FORCES
 
 
 @for_every_potential

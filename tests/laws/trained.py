@@ -11,7 +11,7 @@ from multiace.geometry import Structure, batch_graphs, build_graph
 from multiace.potential import Potential
 from multiace.presets import mace
 
-STEPS = 40
+STEPS = 20
 DEPTH, WIDTH, BOND = 1.0, 1.5, 1.2  # of the Morse pairs to learn: eV, 1/Å, Å
 
 
@@ -31,9 +31,9 @@ def trained_potential() -> Potential:
     positions = [
         molecule.positions + rng.normal(scale=0.1, size=molecule.positions.shape)
         for molecule in (METHANOL, CHIRAL)
-        for _ in range(4)
+        for _ in range(2)
     ]
-    numbers = [molecule.numbers for molecule in (METHANOL, CHIRAL) for _ in range(4)]
+    numbers = [molecule.numbers for molecule in (METHANOL, CHIRAL) for _ in range(2)]
     labels = [morse(of_atoms) for of_atoms in positions]
     energies = torch.tensor([energy for energy, _ in labels])
     forces = torch.from_numpy(np.concatenate([of_atoms for _, of_atoms in labels]))
@@ -47,7 +47,7 @@ def trained_potential() -> Potential:
         for of_numbers, of_atoms in zip(numbers, positions, strict=True)
     ]
     graph = batch_graphs(graphs)
-    optimiser = torch.optim.Adam(potential.parameters(), lr=0.01)
+    optimiser = torch.optim.Adam(potential.parameters(), lr=0.02)
     losses = []
     for _ in range(STEPS):
         optimiser.zero_grad()
