@@ -131,6 +131,27 @@ def test_an_empty_slab_of_vacuum_beside_a_slab_changes_nothing(potential: Potent
     assert np.abs(slab.forces - crystal.forces).max() < SUMS
 
 
+@for_every_potential
+def test_ghost_atoms_stand_in_for_the_images_of_a_wire(potential: Potential) -> None:
+    """What domain decomposition rests on: owned atoms first, then ghosts as far as is felt."""
+    period = np.array([0.2, -0.1, 3.1])
+    cell = np.stack([np.zeros(3), np.zeros(3), period])
+    positions = np.array([[0.0, 0.0, 0.0], [0.9, 0.4, 1.3]])
+    wire = Structure(np.array([14, 8]), positions, cell, (False, False, True))
+    reach = int(np.ceil(potential.design.layers * potential.cutoff / 3.1)) + 1
+    images = [k for k in range(-reach, reach + 1) if k != 0]
+    cluster = Structure(
+        numbers=np.tile(wire.numbers, 1 + len(images)),
+        positions=np.concatenate([positions, *(positions + k * period for k in images)]),
+    )
+    graph = structure_graph(potential, [cluster])
+    vectors, senders, receivers = graph.edge_vectors, graph.senders, graph.receivers
+    with torch.no_grad():
+        owned = potential.model(vectors, senders, receivers, graph.species, wire.n_atoms)
+    assert len(owned) == wire.n_atoms
+    assert abs(float(owned.sum()) - evaluate(potential, wire).energy) < SUMS * wire.n_atoms
+
+
 def atoms_apart(potential: Potential, numbers: list[int], distance: float = 2.0) -> Structure:
     """Return atoms on a line, a number of cutoffs apart."""
     positions = np.zeros((len(numbers), 3))
