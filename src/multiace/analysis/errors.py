@@ -164,7 +164,8 @@ def compare(structures: Sequence[Structure], predictions: Sequence[Labels]) -> E
         predictions: one for each structure, in the same order.
 
     Example:
-        >>> atom = Structure(numbers=[1], positions=[[0, 0, 0]], labels=Labels(energy=-13.0))
+        >>> labels = Labels(energy=-13.0)
+        >>> atom = Structure(numbers=np.array([1]), positions=np.zeros((1, 3)), labels=labels)
         >>> table = compare([atom], [Labels(energy=-13.5)])
         >>> table.total.energy.rmse, table.total.forces
         (0.5, None)
