@@ -2,9 +2,11 @@
 
     python benchmarks/real_data.py DATA [NAME ...] [--minutes 20] [--threads 1] [--out runs]
 
-DATA is a directory with `3bpa/train_300K.xyz`, `3bpa/iso_atoms.xyz`, 3BPA structures at 300, 600
-and 1200 K as `3bpa/derived/mixedT_*.xyz`, and `mlearn/Si_{train,test}.xyz`. The configs are those
-in configs/. Results go to benchmarks/results/real_data_NAME.json, the curves to
+DATA is a directory with `3bpa/train_300K.xyz` and `3bpa/iso_atoms.xyz` as published; in
+`3bpa/derived/` the published train_mixedT.xyz by temperature: frames 0-166 that are not in
+train_300K as mixedT_300K_notin_train300K.xyz, 167-333 as mixedT_600K.xyz, 334-499 as
+mixedT_1200K.xyz; and the silicon set of Zuo et al. (2020) as `mlearn/Si_{train,test}.xyz` in eV and
+Å, stress with ASE's sign. The configs are those in configs/. Results go to benchmarks/results/real_data_NAME.json, the curves to
 benchmarks/results/real_data.png.
 """
 

@@ -59,7 +59,8 @@ class Potential(nn.Module):
         >>> statistics = Statistics(mean_neighbours=1.0, atomic_energies={"H": -13.6})
         >>> potential = Potential(botnet("small"), (1,), statistics, seed=0)
         >>> atom = Structure(numbers=np.array([1]), positions=np.zeros((1, 3)))
-        >>> float(potential(build_graph(atom, 4.0, (1,))).energy)
+        >>> with torch.no_grad():
+        ...     potential(build_graph(atom, 4.0, (1,))).energy.item()
         -13.6
     """
 

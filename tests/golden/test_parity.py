@@ -81,3 +81,18 @@ def test_imported_design_is_a_plain_design() -> None:
     design = Golden.read("nequip").potential().design
     assert Design.model_validate(design.to_dict()) == design
     assert sum(count_parameters(design, 4, prune=False).values()) == 59312
+
+
+@pytest.mark.parametrize("name", ["nequip", "mace_si_L2"])
+def test_weights_of_parts_we_do_not_have_are_refused(name: str) -> None:
+    golden = Golden.read(name)
+    golden.tensors["weights.pair_repulsion_fn.a_exp"] = torch.tensor([0.3])
+    with pytest.raises(ValueError, match="not supported: pair_repulsion_fn.a_exp"):
+        golden.potential()
+
+
+def test_trained_bessel_frequencies_are_refused() -> None:
+    golden = Golden.read("nequip")
+    golden.tensors["weights.radial_embedding.bessel_fn.bessel_weights"][2] *= 1.01
+    with pytest.raises(ValueError, match="trained Bessel frequencies"):
+        golden.potential()

@@ -60,8 +60,3 @@ def test_selection_lays_irreps_out_and_fills_with_zeros(irreps_in, irreps_out, e
     select = Select(Irreps.parse(irreps_in), Irreps.parse(irreps_out))
     h = torch.arange(1.0, 6.0).expand(2, 5)
     torch.testing.assert_close(select(h), torch.tensor(expected).float().expand(2, -1))
-
-
-def test_more_channels_than_there_is_room_for_are_refused():
-    with pytest.raises(ValueError, match="adds 3 channels of 1o to 2. Use equal channels"):
-        Select(Irreps.parse("2x0e+3x1o"), Irreps.parse("2x0e+2x1o"))

@@ -48,27 +48,18 @@ class Update(nn.Module):
 class Select(nn.Module):
     """Keep some irreps of the features and lay them out as others; the rest is zero.
 
-    Channels beyond those of the input (gate scalars of an identity self-connection) are zero, and
-    input channels beyond those of the output are refused when the model is built.
+    Channels beyond those of the input (gate scalars of an identity self-connection) are zero.
 
     Args:
         irreps_in: irreps of the features.
         irreps_out: irreps wanted.
-
-    Raises:
-        ValueError: an irrep has more channels in the features than in the output.
     """
 
     def __init__(self, irreps_in: Irreps, irreps_out: Irreps) -> None:
         super().__init__()
         self.irreps_in, self.irreps_out = irreps_in, irreps_out
         width = {irrep: channels for channels, irrep in irreps_out.entries}
-        for channels, irrep in irreps_in.entries:
-            if channels > width.get(irrep, channels):
-                raise ValueError(
-                    f"update.self_connection: identity adds {channels} channels of {irrep} to "
-                    f"{width[irrep]}. Use equal channels, or self_connection: linear."
-                )
+        assert all(channels <= width.get(i, channels) for channels, i in irreps_in.entries)
 
     def forward(
         self, h: Float[Tensor, "nodes dim_in"], species: Int[Tensor, " nodes"] | None = None

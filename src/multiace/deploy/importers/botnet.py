@@ -16,6 +16,7 @@ from torch import Tensor
 
 from multiace.deploy.importers.e3nn import (
     E3NN_ACTIVATIONS,
+    Reading,
     Weights,
     convert_atomic_basis,
     convert_readouts,
@@ -112,7 +113,9 @@ def import_botnet(
     )
     design = botnet_design(weights, settings)
     potential = Potential(design, tuple(settings["elements"]), statistics, dtype=dtype, prune=prune)
-    potential.load_state_dict(convert_botnet(potential, weights, settings))
+    reading = Reading(weights)
+    potential.load_state_dict(convert_botnet(potential, reading, settings))
+    reading.check_complete(settings["r_max"])
     return potential
 
 

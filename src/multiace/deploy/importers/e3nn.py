@@ -10,7 +10,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import cast
 
@@ -31,6 +32,65 @@ Weights = Mapping[str, Tensor]
 
 E3NN_ACTIVATIONS = {"silu": 1.6791767923989418, "tanh": 1.5937334472592695}
 """1 / sqrt(E f^2) as e3nn 0.4.4 samples it: a property of the models it made."""
+
+
+_NOT_WEIGHTS = re.compile(
+    r"(.*\.)?(output_mask|_w3j_\d+_\d+_\d+)"
+    r"|atomic_energies_fn\.atomic_energies|atomic_numbers|num_interactions|r_max"
+    r"|radial_embedding\.(bessel_fn\.(prefactor|r_max|bessel_weights)|cutoff_fn\.(p|r_max))"
+    r"|scale_shift\.(scale|shift)"
+)
+
+
+class Reading(Mapping[str, Tensor]):
+    """Tensors of a file that remember which of them were read.
+
+    Args:
+        tensors: everything in the file.
+    """
+
+    def __init__(self, tensors: Weights) -> None:
+        self._tensors, self._read = tensors, set[str]()
+
+    def __getitem__(self, name: str) -> Tensor:
+        self._read.add(name)
+        return self._tensors[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._tensors)
+
+    def __len__(self) -> int:
+        return len(self._tensors)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._tensors
+
+    def check_complete(self, cutoff: float) -> None:
+        """Refuse a file with weights that no part of our model stands for.
+
+        Args:
+            cutoff: Å, to see whether the Bessel frequencies are n pi / cutoff.
+
+        Raises:
+            ValueError: names the tensors.
+        """
+        left = sorted(
+            name
+            for name in set(self._tensors) - self._read
+            if self._tensors[name].numel() and not _NOT_WEIGHTS.fullmatch(name)
+        )
+        if left:
+            raise ValueError(
+                f"the file has weights of parts that are not supported: {', '.join(left[:5])}"
+                f"{' and others' if len(left) > 5 else ''}. The model cannot be imported."
+            )
+        frequencies = self["radial_embedding.bessel_fn.bessel_weights"].double()
+        n = torch.arange(1, len(frequencies) + 1, dtype=torch.float64)
+        if not torch.allclose(frequencies, n * torch.pi / cutoff, rtol=1e-6):
+            raise ValueError(
+                "the file has trained Bessel frequencies, which are not supported: "
+                "only n pi / cutoff are. The model cannot be imported."
+            )
 
 
 @dataclass(frozen=True)
@@ -111,7 +171,7 @@ def path_sign(path: Path, weights: Weights) -> float:
         degree = max(l_in, l_edge)
         theirs = torch.eye(2 * degree + 1, dtype=torch.float64).reshape(ours.shape)
     else:
-        theirs = next(w for key, w in weights.items() if key.endswith(name)).double()
+        theirs = weights[next(key for key in weights if key.endswith(name))].double()
     return float(torch.sign((ours * theirs).sum())) * (-1.0) ** l_edge
 
 

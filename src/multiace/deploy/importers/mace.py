@@ -17,6 +17,7 @@ from torch import Tensor
 
 from multiace.deploy.importers.e3nn import (
     E3NN_ACTIVATIONS,
+    Reading,
     Weights,
     convert_atomic_basis,
     convert_readouts,
@@ -116,7 +117,9 @@ def import_mace(
     )
     elements = tuple(settings["elements"])
     potential = Potential(mace_design(settings), elements, statistics, dtype=dtype, prune=prune)
-    potential.load_state_dict(convert_mace(potential, weights, settings, couplings))
+    reading = Reading(weights)
+    potential.load_state_dict(convert_mace(potential, reading, settings, couplings))
+    reading.check_complete(settings["r_max"])
     return potential
 
 
