@@ -35,6 +35,38 @@ REFUSED = {
         {"channels": {0: 4, 2: 2}, "features_l_max": [0, 2]},
         ["channels of layer 2", "no entry for l = 1", "features_l_max is 2", "from 0 to 2"],
     ),
+    "identity_to_fewer_channels": (
+        {"embedding_channels": 4, "channels": 2, "update": {"self_connection": "identity"}},
+        ["Layer 1", "'identity' adds 4 channels of 0e to 2", "as many or more, or use 'linear'"],
+    ),
+    "identity_to_fewer_channels_and_their_gates": (
+        {"channels": [4, 2], "update": {"self_connection": "identity", "nonlinearity": "gate"}},
+        ["Layer 2", "'identity' adds 4 channels of 0e to 2"],
+    ),
+    "channels_of_a_one_hot": (
+        {"embedding": "one_hot", "embedding_channels": 4},
+        ["embedding_channels is 4", "one channel for each element", "Leave it out"],
+    ),
+    "power_of_a_cosine": (
+        {"radial": {"envelope": "cosine", "envelope_power": 5}},
+        ["radial.envelope_power is 5", "cosine has no power", "envelope: polynomial"],
+    ),
+    "degree_of_products_without_products": (
+        {"product_basis": {"l_max": 2}},
+        ["product_basis.l_max is 2", "correlation is 1 in every layer", "2 or more"],
+    ),
+    "shift_and_scale_to_train_without_either": (
+        {"energy": {"scale": "none", "trainable": True}},
+        ["energy.trainable is true", "neither a shift nor a scale", "energy.shift: mean"],
+    ),
+    "shift_and_scale_by_element_without_either": (
+        {"energy": {"scale": "none", "per_element": True}},
+        ["energy.per_element is true", "neither a shift nor a scale", "energy.shift: mean"],
+    ),
+    "standard_deviation_by_element": (
+        {"energy": {"scale": "std", "per_element": True}},
+        ["energy.per_element is true", "energy.scale: std is one number", "Use energy.scale"],
+    ),
     "no_readout_at_all": (
         {"readout": {"kind": "none"}},
         ["readout.kind is 'none' for every layer", "Set at least one layer to"],
@@ -82,6 +114,20 @@ ACCEPTED = {
         "product_basis": {"correlation": 2},
         "channels": {0: 4, 1: 4},
     },
+    "identity_to_more_channels": {
+        "channels": [2, 4],
+        "update": {"self_connection": "identity"},
+    },
+    "products_of_channels_equal_up_to_the_largest_degree": {
+        "product_basis": {"correlation": 2},
+        "channels": {0: 4, 1: 4, 5: 3},
+    },
+    "degree_of_products_in_one_layer": {"product_basis": {"l_max": 2, "correlation": [1, 2]}},
+    "cosine_with_the_default_power": {"radial": {"envelope": "cosine", "envelope_power": 6}},
+    "shift_to_train_by_element": {
+        "energy": {"scale": "none", "shift": "mean", "trainable": True, "per_element": True}
+    },
+    "standard_deviation_to_train": {"energy": {"scale": "std", "trainable": True}},
     "readout_of_one_layer": {"readout": {"kind": ["linear", "none"]}},
 }
 

@@ -31,13 +31,21 @@ def test_operations_of_one_path_are_those_counted_by_hand(neighbours):
     assert cost(scalar_design(), 2, neighbours).flops_energy == expected
 
 
+def test_operations_of_the_reverse_pass_are_those_counted_by_hand():
+    radial = 2 * (NUMBER * HIDDEN + HIDDEN * CHANNELS)
+    convolution = CHANNELS * (4 * 1 * 1 + 5 * 1) + 2 * 1
+    maps = 3 * 2 * CHANNELS**2
+    found = cost(scalar_design(), 2, 20.0)
+    assert found.flops_forces - found.flops_energy == 20.0 * (radial + convolution) + maps
+
+
 def test_operations_of_products_are_those_counted_by_hand():
     design = scalar_design(product_basis={"correlation": 2, "l_max": 0})
-    without = scalar_design()
+    with_products, without = cost(design, 2, 10.0), cost(scalar_design(), 2, 10.0)
     # monomials a, a a: one product; one coefficient each, multiplied and added
     products = CHANNELS * (1 + 2.0 * 2)
-    found = cost(design, 2, 10.0).flops_energy - cost(without, 2, 10.0).flops_energy
-    assert found == products
+    assert with_products.flops_energy - without.flops_energy == products
+    assert with_products.flops_forces - without.flops_forces == 3 * products  # twice in reverse
 
 
 def test_bytes_of_one_path_are_those_counted_by_hand():

@@ -11,7 +11,7 @@ from tests.design.random_designs import on_random_designs
 from tests.laws.potentials import statistics
 from tests.laws.systems import CHIRAL, ELEMENTS
 
-from multiace.design import Design
+from multiace.design import Design, DesignError
 from multiace.design.layout import layouts
 from multiace.geometry import build_graph
 from multiace.o3.irreps import Irrep, Irreps
@@ -88,6 +88,13 @@ def test_width_of_the_embedding_is_chosen_or_that_of_the_first_layer_or_the_elem
             {name: dict(v) if isinstance(v, tuple) else v for name, v in fields}
         )
         assert layouts(design, 4)[0].features_in == Irreps.parse(f"{width}x0e")
+
+
+def test_identity_on_the_one_hot_of_more_elements_than_channels_is_refused():
+    design = Design(embedding="one_hot", channels=3, update={"self_connection": "identity"})
+    assert len(layouts(design, 3)) == 2
+    with pytest.raises(DesignError, match="'identity' adds 4 channels of 0e to 3"):
+        layouts(design, 4)
 
 
 def test_the_product_basis_takes_factors_up_to_its_own_degree():

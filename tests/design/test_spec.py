@@ -22,6 +22,24 @@ SPELLINGS = {
     ],
     "defaults written out": [{}, Design(layers=3).to_dict()],
     "integers and floats": [{"cutoff": 4}, {"cutoff": 4.0}],
+    "one width and equal widths by degree": [
+        {"channels": 4},
+        {"channels": {0: 4, 1: 4}},
+        {"channels": {0: 4, 1: 4, 5: 3}},
+        {"channels": {"first": {0: 4, 1: 4}, "rest": 4}},
+    ],
+    "widths beyond the largest degree": [
+        {"channels": {0: 4, 1: 2}},
+        {"channels": {0: 4, 1: 2, 2: 7}},
+    ],
+    "the width that the embedding has anyway": [
+        {"channels": [{0: 4, 1: 2}, 8, 8]},
+        {"channels": [{0: 4, 1: 2}, 8, 8], "embedding_channels": 4},
+    ],
+    "the degree that products have anyway": [
+        {"l_max": 2, "product_basis": {"correlation": 2}},
+        {"l_max": 2, "product_basis": {"correlation": 2, "l_max": 2}},
+    ],
     "widths by degree in any order": [{"channels": {0: 4, 1: 2}}, {"channels": {"1": 2, "0": 4}}],
 }
 
@@ -39,6 +57,9 @@ def test_hash_is_the_same_however_a_design_is_written(name):
         {"layers": 3},
         {"channels": 16},
         {"channels": {0: 32, 1: 16}},
+        {"channels": [32, {0: 32, 1: 16}]},
+        {"embedding_channels": 16},
+        {"product_basis": {"correlation": 2, "l_max": 2}},
         {"cutoff": 5.000001},
         {"radial": {"trainable": True}},
         {"radial": {"hidden": [64, 64]}},
