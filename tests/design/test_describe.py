@@ -111,8 +111,9 @@ def test_layers_after_the_last_readout_have_no_live_path():
             Design(channels=4),
             [("channels", {"0": 4, "1": 2}, 4)],
         ),
+        (Design(channels={0: 4, 1: 4, 2: 3}), Design(channels=4, embedding_channels=4), []),
     ],
-    ids=["same", "same_in_other_words", "one_field", "a_field_of_a_group", "widths"],
+    ids=["same", "same_in_other_words", "one_field", "a_field_of_a_group", "widths", "same_widths"],
 )
 def test_difference_is_the_fields_that_differ(design, other, expected):
     plain = json.loads(json.dumps(differences(design, other)))

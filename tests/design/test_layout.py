@@ -81,7 +81,7 @@ def test_width_of_the_embedding_is_chosen_or_that_of_the_first_layer_or_the_elem
         (): 32,
         (("embedding_channels", 5),): 5,
         (("channels", ((0, 7), (1, 3))),): 7,
-        (("embedding", "one_hot"), ("embedding_channels", 5)): 4,
+        (("embedding", "one_hot"),): 4,
     }
     for fields, width in widths.items():
         design = Design.model_validate(

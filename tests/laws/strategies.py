@@ -64,13 +64,12 @@ def designs(draw: st.DrawFn) -> dict[str, Any]:
     l_max = draw(st.integers(0, 3))
     correlation = draw(per_layer(st.integers(1, 4), layers))
     largest = L_MAX_OF_PRODUCTS[parity][max(_each(correlation))]
-    of_products = st.integers(0, largest)
     channels = draw(per_layer(widths(), layers))
     nonlinearity = draw(per_layer(options(Nonlinearity), layers))
     apart = _has_widths_by_l(channels) or "gate" in _each(nonlinearity)
     needs_map = apart and max(_each(correlation)) > 1
     embedding = draw(st.sampled_from(["learned", "one_hot"]))
-    embedding_channels = draw(st.none() | st.integers(1, 4))
+    embedding_channels = draw(st.none() | st.integers(1, 4)) if embedding == "learned" else None
     equal_widths = (
         isinstance(channels, int) and embedding_channels is None and embedding == "learned"
     )
@@ -91,7 +90,7 @@ def designs(draw: st.DrawFn) -> dict[str, Any]:
         },
         "product_basis": {
             "correlation": correlation,
-            "l_max": draw(st.none() | of_products if l_max <= largest else of_products),
+            "l_max": draw(degree_of_products(correlation, l_max, largest)),
             "basis": draw(option(ProductBasis, "basis")),
             "weights": draw(option(ProductBasis, "weights")),
         },
@@ -109,7 +108,7 @@ def designs(draw: st.DrawFn) -> dict[str, Any]:
             "hidden": draw(st.integers(1, 4)),
             "activation": draw(option(Readout, "activation")),
         },
-        "energy": {name: draw(option(Energy, name)) for name in Energy.model_fields},
+        "energy": draw(energy()),
         "normalisation": draw(normalisation()),
     }
 
@@ -120,18 +119,37 @@ def radial(draw: st.DrawFn, layers: int) -> dict[str, Any]:
     hidden = draw(per_layer(st.lists(st.integers(1, 6), max_size=2), layers))
     family = draw(option(Radial, "family"))
     on = draw(option(Radial, "envelope_on"))
+    envelope = draw(option(Radial, "envelope"))
     return {
         "family": family,
         "number": draw(st.integers(1, 6)),
         "trainable": family != "chebyshev" and draw(st.booleans()),
-        "envelope": draw(option(Radial, "envelope")),
-        "envelope_power": draw(st.integers(2, 7)),
+        "envelope": envelope,
+        "envelope_power": draw(st.integers(2, 7)) if envelope == "polynomial" else 6,
         "envelope_on": on,
         "hidden": hidden,
         "activation": draw(option(Radial, "activation")),
         "bias": on == "weights" and _has_hidden(hidden) and draw(st.booleans()),
         "species": draw(per_layer(options(SpeciesDependence), layers)),
     }
+
+
+@st.composite
+def energy(draw: st.DrawFn) -> dict[str, Any]:
+    """Draw reference, shift and scale; trained or by element only where they are accepted."""
+    fields = {name: draw(option(Energy, name)) for name in Energy.model_fields}
+    either = fields["shift"] != "none" or fields["scale"] != "none"
+    fields["trainable"] = either and fields["trainable"]
+    fields["per_element"] = either and fields["scale"] != "std" and fields["per_element"]
+    return fields
+
+
+def degree_of_products(correlation: Any, l_max: int, largest: int) -> st.SearchStrategy[int | None]:
+    """Draw the largest l of the factors of products, if there are products."""
+    if set(_each(correlation)) == {1}:
+        return st.none()
+    degrees = st.integers(0, largest)
+    return st.none() | degrees if l_max <= largest else degrees
 
 
 @st.composite

@@ -23,9 +23,11 @@ def check(design: Design) -> None:
 
     for path in PER_LAYER_FIELDS:
         design.per_layer(path)
+    _check_embedding(design)
     _check_radial(design)
-    _check_products(design)
     _check_widths(design)
+    _check_products(design)
+    _check_energy(design)
     if all(kind == "none" for kind in design.per_layer("readout.kind")):
         raise DesignError(
             "readout.kind is 'none' for every layer: nothing would give an energy. "
@@ -35,8 +37,22 @@ def check(design: Design) -> None:
         layouts(design, n_elements=1)  # refuses identities that do not fit
 
 
+def _check_embedding(design: Design) -> None:
+    if design.embedding == "one_hot" and design.embedding_channels is not None:
+        raise DesignError(
+            f"embedding_channels is {design.embedding_channels}, but embedding: one_hot has one "
+            "channel for each element. Leave it out, or use embedding: learned."
+        )
+
+
 def _check_radial(design: Design) -> None:
     radial = design.radial
+    power = type(radial).model_fields["envelope_power"].default
+    if radial.envelope == "cosine" and radial.envelope_power != power:
+        raise DesignError(
+            f"radial.envelope_power is {radial.envelope_power}, but radial.envelope: cosine has "
+            f"no power. Leave it at {power}, the default, or use radial.envelope: polynomial."
+        )
     if radial.bias and radial.envelope_on == "basis":
         raise DesignError(
             "radial.bias with radial.envelope_on: basis gives R(cutoff) != 0, and forces that "
@@ -55,11 +71,18 @@ def _check_radial(design: Design) -> None:
 
 
 def _check_products(design: Design) -> None:
+    products = design.product_basis
+    if products.l_max is not None and set(design.per_layer("product_basis.correlation")) == {1}:
+        raise DesignError(
+            f"product_basis.l_max is {products.l_max}, but there are no products: "
+            "product_basis.correlation is 1 in every layer. Leave it out, or set "
+            "product_basis.correlation to 2 or more."
+        )
     rows = zip(
         design.per_layer("product_basis.correlation"),
         design.per_layer("update.linear"),
         design.per_layer("update.nonlinearity"),
-        design.per_layer("channels"),
+        design.widths,
         strict=True,
     )
     for layer, (correlation, linear, nonlinearity, channels) in enumerate(rows, 1):
@@ -71,7 +94,7 @@ def _check_products(design: Design) -> None:
                 "its gate scalars from update.linear, which is 'none'. Use 'shared' or "
                 "'per_element'."
             )
-        if isinstance(channels, dict) and len(set(channels.values())) > 1:
+        if isinstance(channels, dict):
             raise DesignError(
                 f"Layer {layer}: products (correlation {correlation}) are taken channel by "
                 "channel, so widths that differ by l need update.linear: shared or per_element."
@@ -87,3 +110,18 @@ def _check_widths(design: Design) -> None:
                 f"channels of layer {layer} has no entry for l = {missing[0]}, but features_l_max "
                 f"is {l_max}. Give a width for every l from 0 to {l_max}."
             )
+
+
+def _check_energy(design: Design) -> None:
+    energy = design.energy
+    for name in ("trainable", "per_element"):
+        if getattr(energy, name) and energy.shift == energy.scale == "none":
+            raise DesignError(
+                f"energy.{name} is true, but there is neither a shift nor a scale. Leave it out, "
+                "or set energy.scale: rms_forces or energy.shift: mean."
+            )
+    if energy.per_element and energy.scale == "std":
+        raise DesignError(
+            "energy.per_element is true, but energy.scale: std is one number for the energies of "
+            "whole structures. Use energy.scale: rms_forces, or energy.per_element: false."
+        )

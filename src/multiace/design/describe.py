@@ -8,7 +8,7 @@ from typing import Any
 from multiace.design.cost import Cost, cost
 from multiace.design.layout import layouts
 from multiace.design.parameters import count_parameters
-from multiace.design.spec import PER_LAYER_FIELDS, Design
+from multiace.design.spec import PER_LAYER_FIELDS, Design, normal_form
 
 
 @dataclass(frozen=True)
@@ -167,8 +167,8 @@ def differences(design: Design, other: Design) -> list[tuple[str, Any, Any]]:
     """List the fields in which two Designs differ.
 
     Returns:
-        (dotted field, value in `design`, value in `other`); per-layer fields that agree however
-        they were written are left out.
+        (dotted field, value in `design`, value in `other`) as they were written; fields that agree
+        however they were written are left out.
 
     Example:
         >>> from multiace.presets import nequip, nequip_linear
@@ -176,10 +176,11 @@ def differences(design: Design, other: Design) -> list[tuple[str, Any, Any]]:
         [('update.nonlinearity', 'gate', 'none')]
     """
     left, right = _flat(design.to_dict()), _flat(other.to_dict())
+    mine, theirs = _flat(normal_form(design)), _flat(normal_form(other))
     result = []
     for field in left:
-        same_layers = design.layers == other.layers and field in PER_LAYER_FIELDS
-        if same_layers and design.per_layer(field) == other.per_layer(field):
+        comparable = design.layers == other.layers or field not in PER_LAYER_FIELDS
+        if comparable and mine[field] == theirs[field]:
             continue
         if left[field] != right[field]:
             result.append((field, left[field], right[field]))

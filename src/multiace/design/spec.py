@@ -247,6 +247,17 @@ class Design(_Group):
         return expand(value, self.layers, path)
 
     @property
+    def widths(self) -> tuple[int | dict[int, int], ...]:
+        """Channels after each layer: one number where every l has it, else by l.
+
+        Example:
+            >>> Design(layers=2, channels=[{0: 4, 1: 4}, {0: 4, 1: 2, 2: 7}]).widths
+            (4, {0: 4, 1: 2})
+        """
+        rows = zip(self.per_layer("channels"), self.per_layer("features_l_max"), strict=True)
+        return tuple(_width(channels, l_max) for channels, l_max in rows)
+
+    @property
     def last_readout(self) -> int:
         """Number of the last layer that has a readout: nothing after it changes the energy."""
         kinds = self.per_layer("readout.kind")
@@ -257,8 +268,8 @@ class Design(_Group):
         return self.model_dump(mode="json")
 
     def canonical(self) -> dict[str, Any]:
-        """Return the fields that differ from the defaults, with per-layer fields as lists."""
-        return _differences(_expanded(self), _expanded(Design(layers=self.layers)))
+        """Return the fields that differ from the defaults, each in its one normal form."""
+        return _differences(normal_form(self), normal_form(Design(layers=self.layers)))
 
     @property
     def content_hash(self) -> str:
@@ -283,7 +294,12 @@ PER_LAYER_FIELDS = (
 )
 
 
-def _expanded(design: Design) -> dict[str, Any]:
+def normal_form(design: Design) -> dict[str, Any]:
+    """Return the plain data that all spellings of a Design share.
+
+    Per-layer fields are lists, widths are as in `Design.widths`, and numbers given at the value
+    that they would have anyway are None.
+    """
     content = design.to_dict()
     for path in PER_LAYER_FIELDS:
         *groups, name = path.split(".")
@@ -291,7 +307,22 @@ def _expanded(design: Design) -> dict[str, Any]:
         for group in groups:
             room = room[group]
         room[name] = json.loads(json.dumps(design.per_layer(path)))
+    widths = design.widths
+    content["channels"] = json.loads(json.dumps(widths))
+    scalars = widths[0][0] if isinstance(widths[0], dict) else widths[0]
+    if design.embedding_channels == scalars:
+        content["embedding_channels"] = None
+    if design.product_basis.l_max == design.l_max:
+        content["product_basis"]["l_max"] = None
     return content
+
+
+def _width(channels: int | dict[int, int], l_max: int) -> int | dict[int, int]:
+    """Return the widths up to l_max, as one number where they are equal."""
+    if isinstance(channels, int):
+        return channels
+    used = {l: width for l, width in channels.items() if l <= l_max}
+    return used[0] if len(set(used.values())) == 1 else used
 
 
 def _differences(content: dict[str, Any], defaults: dict[str, Any]) -> dict[str, Any]:
