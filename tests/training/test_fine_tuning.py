@@ -13,6 +13,8 @@ from multiace.elements import ElementError
 from multiace.geometry import Labels, Structure, build_graph
 from multiace.potential import Potential
 from multiace.training import ConfigError, FineTuningError, train
+from multiace.training.fine_tuning import start_from
+from multiace.training.prepare import read_sets
 
 WIDE = {"H": -13.5, "C": -1029.0, "O": -2040.0}
 
@@ -126,6 +128,52 @@ def test_e0_are_kept_unless_a_refit_is_asked_for(tmp_path, model):
     statistics = result.potential.statistics
     assert statistics.atomic_energies == {"H": -14.0, "C": -1029.0, "O": -2041.0}
     assert (statistics.mean_neighbours, statistics.scale) == (3.0, 0.7)
+
+
+@pytest.mark.parametrize("zbl", ["none", "outside"])
+@pytest.mark.parametrize("reference", ["mean", "least_squares"])
+def test_a_refit_to_energies_leaves_the_binding_energy_to_the_weights(tmp_path, reference, zbl):
+    energy = {"scale": "none", "shift": "mean", "reference": reference, "zbl": zbl}
+    statistics = Statistics(mean_neighbours=3.0, atomic_energies=WIDE, shift=-5.0, scale=2.0)
+    path = tmp_path / "model"
+    old = Potential(tiny.design(energy=energy), (1, 6, 8), statistics, dtype=torch.float64, seed=5)
+    save_model(path, old)
+    tiny.write(tmp_path / "train.xyz", [*tiny.molecules(12), *_hydroxides(4)])
+    fields = tiny.config_fields(
+        tmp_path, design={"energy": energy}, fine_tuning={"energies": "refit"}
+    )
+    fields["data"]["energies"] = {}
+    config = tiny.make_config(fields)
+    sets = read_sets(config)
+    new = start_from(path, config, sets, torch.float64)
+    residuals, sizes = [], []
+    for structure in sets.training:
+        graph = build_graph(structure, new.cutoff, new.elements)
+        with torch.no_grad():
+            residuals.append(new(graph).energy.item() - structure.labels.energy)
+        sizes.append(structure.n_atoms)
+    assert new.statistics.atomic_energies["C"] == WIDE["C"]
+    if reference == "mean":
+        assert np.mean(residuals) == pytest.approx(0.0, abs=1e-7)
+    else:  # the normal equations of least squares per atom
+        atoms = [[np.count_nonzero(s.numbers == z) for z in (1, 8)] for s in sets.training]
+        weighted = np.array(residuals) / np.square(sizes)
+        assert weighted @ np.array(atoms) == pytest.approx([0.0, 0.0], abs=1e-7)
+        assert np.abs(residuals).max() < 5.0
+
+
+def _hydroxides(n_structures):
+    """Return molecules of another composition, the first two atoms of water."""
+    return [
+        Structure(
+            numbers=water.numbers[:2],
+            positions=water.positions[:2],
+            labels=Labels(
+                energy=tiny.ENERGIES["O"] + tiny.ENERGIES["H"] - 5.0, forces=np.zeros((2, 3))
+            ),
+        )
+        for water in tiny.molecules(n_structures, seed=4)
+    ]
 
 
 def test_resume_and_from_exclude_each_other(tmp_path, model):

@@ -8,25 +8,30 @@ Rules:
   those of elements that the new data lack with nothing to change them but weight decay.
 - Mean neighbours, scale and shift stay: the weights were trained with them. If they were trained
   themselves, their trained values stay.
-- E0 stay (`fine_tuning.energies: keep`), or are taken anew from the new data and the config as for
-  a new model (`refit`), for the elements that occur there. Refit when the new labels come from
-  another method: E0 then differ by eV per atom, and forces say nothing about them.
+- E0 stay (`fine_tuning.energies: keep`), or are taken anew (`refit`) for the elements that occur in
+  the new data: from isolated atoms or the config as for a new model; with the references `mean` and
+  `least_squares` from what the energies of the new training set have beyond all but E0 in the
+  model, E - (E_model - sum E0), as the binding energy is already in its weights. Refit when the new
+  labels come from another method: E0 then differ by eV per atom, and forces say nothing about them.
 - Optimiser, average and schedule begin anew.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
 from multiace.checkpoint import load_model
-from multiace.data.atomic_energies import atomic_energies
+from multiace.data.atomic_energies import atomic_energies, with_energy
 from multiace.design import Design, Statistics
 from multiace.elements import ElementError, format_elements, symbol_of
+from multiace.geometry import Structure, batch_graphs, batches_by, build_graph
 from multiace.potential import Potential
-from multiace.training.config import TrainingConfig
+from multiace.training.config import Batch, TrainingConfig
+from multiace.training.examples import batch_sizes
 from multiace.training.prepare import StructureSets, reference_of
 from multiace.training.run_directory import flattened
 
@@ -64,7 +69,7 @@ def start_from(
         )
     statistics = trained_statistics(model, config.design)
     if config.fine_tuning.energies == "refit":
-        statistics = _refitted(statistics, config, sets)
+        statistics = _refitted(model, statistics, config, sets)
     potential = Potential(config.design, model.elements, statistics, dtype=dtype, seed=0)
     weights = dict(model.named_parameters())
     with torch.no_grad():
@@ -112,11 +117,34 @@ def trained_statistics(model: Potential, design: Design) -> Statistics:
     return model.statistics.model_copy(update=found)
 
 
-def _refitted(statistics: Statistics, config: TrainingConfig, sets: StructureSets) -> Statistics:
+def _refitted(
+    model: Potential, statistics: Statistics, config: TrainingConfig, sets: StructureSets
+) -> Statistics:
+    """Return the statistics with E0 of the elements of the new data taken anew."""
     reference, given = reference_of(config)
-    elements = sets.elements
-    energies: Iterable[float] = atomic_energies(
-        [*sets.training, *sets.isolated_atoms], elements, reference, given
+    structures, elements = sets.training, sets.elements
+    if reference in ("mean", "least_squares"):
+        structures = _beyond_binding(model, structures, config.batch)
+    energies = atomic_energies(
+        [*structures, *sets.isolated_atoms], elements, reference, given
     ).tolist()
     anew = {symbol_of(z): e for z, e in zip(elements, energies, strict=True)}
     return statistics.model_copy(update={"atomic_energies": {**statistics.atomic_energies, **anew}})
+
+
+def _beyond_binding(
+    model: Potential, structures: Sequence[Structure], batch: Batch
+) -> list[Structure]:
+    """Return the labelled structures, their energies less all terms of the model but E0."""
+    labelled, energies = with_energy(structures)
+    graphs = [build_graph(structure, model.cutoff, model.elements) for structure in labelled]
+    sizes, limit = batch_sizes(graphs, batch)
+    bindings: list[float] = []
+    for group in batches_by(sizes, range(len(graphs)), limit):
+        with torch.no_grad():
+            terms = model(batch_graphs([graphs[i] for i in group]), forces=False).contributions
+        bindings += terms[:, 1:].sum(dim=1).tolist()  # E0 is the first
+    return [
+        replace(structure, labels=replace(structure.labels, energy=energy))
+        for structure, energy in zip(labelled, (energies - bindings).tolist(), strict=True)
+    ]
