@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from multiace.design import DesignError
 from multiace.presets import botnet, mace
 from multiace.presets.load import design_fields, load_design
 
@@ -50,6 +51,37 @@ def test_fields_go_before_those_of_the_preset(tmp_path, spelling):
 def test_what_names_no_design_is_refused(content, message):
     with pytest.raises(ValueError, match=message):
         design_fields(content)
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        (
+            "product_basis: {corelation: 2}",
+            "'product_basis.corelation' is not a design option. "
+            "Did you mean 'product_basis.correlation'?",
+        ),
+        ("presett: mace", "'presett' is not a design option. Did you mean 'preset'?"),
+        ("cutoff: -4", "cutoff must be greater than 0, got -4."),
+        ("update: {linear: {rest: all}}", "update.linear.rest must be 'none', 'shared' or"),
+        ("channels: {rest: 4, second: 2}", "'channels.second' is not a design option."),
+        ("radial: {bias: true}", "radial.bias with radial.envelope_on: basis gives"),
+        ("channels: [4, 4, 4]", "channels lists 3 values for 2 layers."),
+    ],
+)
+def test_wrong_fields_of_a_file_are_refused_in_our_words(tmp_path, line, message):
+    path = tmp_path / "design.yaml"
+    path.write_text(f"{line}\n")
+    with pytest.raises(DesignError) as error:
+        load_design(str(path))
+    assert str(error.value).startswith(message)
+    assert "pydantic" not in str(error.value)
+
+
+def test_everything_that_is_wrong_with_a_design_is_said_at_once():
+    with pytest.raises(DesignError) as error:
+        load_design({"preset": "mace", "cutof": 4, "layers": 0})
+    assert len(str(error.value).splitlines()) == 2
 
 
 def test_a_file_without_fields_is_refused(tmp_path):

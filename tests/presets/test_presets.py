@@ -9,7 +9,7 @@ import torch
 from tests.laws.potentials import statistics
 from tests.laws.systems import CHIRAL, ELEMENTS
 
-from multiace.design import Design
+from multiace.design import Design, DesignError
 from multiace.geometry import build_graph
 from multiace.potential import Potential
 from multiace.presets import PRESETS
@@ -65,6 +65,18 @@ def test_field_given_goes_before_that_of_the_preset(name):
 def test_size_that_does_not_exist_is_refused_with_those_that_do(name):
     with pytest.raises(ValueError, match="size must be 'paper' or 'small', got 'large'"):
         PRESETS[name]("large")
+
+
+@every_preset
+def test_unknown_field_is_refused_with_the_nearest_one(name):
+    with pytest.raises(DesignError) as error:
+        PRESETS[name](product_basis={"corelation": 2})
+    assert str(error.value) == (
+        "'product_basis.corelation' is not a design option. "
+        "Did you mean 'product_basis.correlation'?"
+    )
+    with pytest.raises(DesignError, match="Did you mean 'size'"):
+        PRESETS[name](sise="small")
 
 
 @every_preset

@@ -6,9 +6,9 @@ import pytest
 import yaml
 from tests.training import tiny
 
+from multiace.design.errors import option_keys
 from multiace.presets import PRESETS
 from multiace.training import ConfigError, TrainingConfig, make_config, read_config
-from multiace.training.read_config import option_keys
 
 TEXT = """\
 design: {preset: botnet, size: small, channels: 8}
@@ -126,10 +126,25 @@ def test_an_unknown_key_is_named_with_the_nearest_one(path, change, message):
         ("loss.second={epoch: 5, energy: 1, forces: 1}", "the run ends after 5 epochs"),
         ("optimiser.decayed=[a]", "no effect while optimiser.weight_decay is 0"),
         ("loss=3", "loss must be"),
+        ("loss.energy_delta=0.5", "energy_delta is 0.5, but has no effect while kind is weighted"),
+        ("schedule={name: cosine, factor: 0.5}", "no effect while name is cosine, only with plat"),
+        ("schedule={name: exponential, patience: 5}", "patience is 5, but has no effect while"),
+        ("schedule={name: plateau, epochs: 5}", "epochs is 5, but has no effect while name is"),
     ],
 )
 def test_a_wrong_value_is_named_with_the_rule(path, change, message):
     assert message in _error(path, change)
+
+
+def test_isolated_atoms_that_nothing_asks_for_are_refused(path):
+    message = _error(path, "data.isolated_atoms=a.xyz", "design.energy.reference=mean")
+    assert "data.isolated_atoms has no effect while design.energy.reference is mean" in message
+
+
+@pytest.mark.parametrize("name", ["constant", "plateau", "exponential", "cosine"])
+def test_every_schedule_is_read_back_resolved(path, name):
+    config = read_config(path, [f"schedule.name={name}"]).resolved()
+    assert make_config(yaml.safe_load(yaml.safe_dump(config.to_dict()))) == config
 
 
 def test_the_line_of_the_file_is_named(path):

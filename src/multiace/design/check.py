@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from multiace.design.errors import DesignError
+
 if TYPE_CHECKING:
     from multiace.design.spec import Design
-
-
-class DesignError(ValueError):
-    """A Design without meaning: says the field, its value, the rule and the way out."""
 
 
 def check(design: Design) -> None:

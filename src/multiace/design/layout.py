@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from multiace.design.check import DesignError
+from multiace.design.errors import DesignError
 from multiace.design.spec import Design
 from multiace.o3.couplings import count_couplings
 from multiace.o3.irreps import Irrep, Irreps

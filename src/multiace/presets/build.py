@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, Literal, TypeGuard
 
-from multiace.design import Design
+from pydantic import ValidationError
+
+from multiace.design import Design, DesignError
+from multiace.design.errors import error_messages
 
 Size = Literal["paper", "small"]
 
@@ -35,6 +38,34 @@ def _is_group(value: Any) -> TypeGuard[Mapping[str, Any]]:
     return not any(str(key).isdigit() for key in value)  # widths by l are one value
 
 
+def make_design(fields: Any, keywords: Sequence[str] = ()) -> Design:
+    """Return the Design of plain fields.
+
+    Args:
+        fields: nested mappings.
+        keywords: what the caller takes besides the fields of a Design.
+
+    Raises:
+        DesignError: all that is wrong, each with its field, value and rule.
+
+    Example:
+        >>> make_design({"product_basis": {"corelation": 2}})
+        Traceback (most recent call last):
+            ...
+        multiace.design.errors.DesignError: 'product_basis.corelation' is not a design option. Did
+        you mean 'product_basis.correlation'?
+    """
+    if not isinstance(fields, Mapping):
+        raise DesignError(f"A Design is made of `field: value`, got {fields!r}.")
+    try:
+        return Design.model_validate(dict(fields))
+    except ValidationError as error:
+        messages = error_messages(
+            error, Design, fields, shorthand={"": keywords}, option="a design option"
+        )
+        raise DesignError("\n".join(messages)) from None
+
+
 def build(
     paper: Mapping[str, Any], small: Mapping[str, Any], size: Size, changes: Mapping[str, Any]
 ) -> Design:
@@ -42,8 +73,9 @@ def build(
 
     Raises:
         ValueError: a size that is neither `paper` nor `small`.
+        DesignError: changes that a Design refuses.
     """
     if size not in ("paper", "small"):
         raise ValueError(f"size must be 'paper' or 'small', got {size!r}.")
     base = paper if size == "paper" else merge(paper, small)
-    return Design.model_validate(merge(base, changes))
+    return make_design(merge(base, changes), ("size",))

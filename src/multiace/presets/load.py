@@ -11,7 +11,10 @@ import yaml
 
 from multiace.design import Design
 from multiace.presets import PRESETS
-from multiace.presets.build import merge
+from multiace.presets.build import make_design, merge
+
+KEYWORDS = ("preset", "size", "file")
+"""What a mapping may hold besides the fields of a Design."""
 
 _FILES = (".yaml", ".yml", ".json")
 
@@ -24,7 +27,8 @@ def load_design(content: str | Mapping[str, Any], *, size: str | None = None) ->
         size: `paper` or `small`, for a preset.
 
     Raises:
-        ValueError: no such preset, or fields that a Design refuses (pydantic's error).
+        ValueError: no such preset.
+        DesignError: fields that a Design refuses.
         FileNotFoundError: no such file.
 
     Example:
@@ -33,7 +37,7 @@ def load_design(content: str | Mapping[str, Any], *, size: str | None = None) ->
     """
     if size is not None:
         content = {**_as_mapping(content), "size": size}
-    return Design.model_validate(design_fields(content))
+    return make_design(design_fields(content), KEYWORDS)
 
 
 def design_fields(content: Any) -> Any:
@@ -56,7 +60,7 @@ def design_fields(content: Any) -> Any:
     if not isinstance(content, Mapping):
         return content
     changes = dict(content)
-    preset, size, file = (changes.pop(name, None) for name in ("preset", "size", "file"))
+    preset, size, file = (changes.pop(name, None) for name in KEYWORDS)
     if preset is not None and file is not None:
         raise ValueError(f"design has a preset ({preset}) and a file ({file}). Give one of them.")
     if preset is None and size is not None:

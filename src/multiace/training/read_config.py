@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import yaml
-from pydantic import BaseModel, ValidationError
-from pydantic_core import ErrorDetails
+from pydantic import ValidationError
 
 from multiace.checkpoint import load_model
+from multiace.design.errors import error_messages
+from multiace.presets.load import KEYWORDS
 from multiace.training.config import TrainingConfig
 
 MAX_ERRORS = 10
 
-_SHORTHAND = {"design": ("preset", "size", "file")}
+_SHORTHAND = {"design": KEYWORDS}
 """Keys that a group takes besides its fields."""
 
 
@@ -82,7 +82,9 @@ def make_config(
     try:
         return TrainingConfig.model_validate(dict(content))
     except ValidationError as error:
-        messages = list(dict.fromkeys(_messages(error, content, places or {})))
+        messages = error_messages(
+            error, TrainingConfig, content, places=places, shorthand=_SHORTHAND
+        )
         more = len(messages) - MAX_ERRORS
         shown = messages[:MAX_ERRORS] + ([f"... and {more} more."] if more > 0 else [])
         raise ConfigError("\n".join(shown)) from None
@@ -144,116 +146,3 @@ def _with_value(content: Mapping[str, Any], names: list[str], value: Any) -> dic
         inner = {"file" if Path(inner).suffix else "preset": inner}
     result[names[0]] = _with_value(inner if isinstance(inner, Mapping) else {}, names[1:], value)
     return result
-
-
-def _messages(
-    error: ValidationError, content: Mapping[str, Any], places: Mapping[str, str]
-) -> Iterator[str]:
-    """Yield one message for each key that is wrong."""
-    known = set(option_keys(TrainingConfig))
-    by_key: dict[str, list[ErrorDetails]] = {}
-    for details in error.errors(include_url=False):
-        by_key.setdefault(_key_of(details["loc"], content, known), []).append(details)
-    meant = {
-        _nearest(key, known)
-        for key, details in by_key.items()
-        if details[0]["type"] == "extra_forbidden"
-    }
-    for key, details in by_key.items():
-        if details[0]["type"] == "missing" and key in meant:
-            continue
-        place = places.get(key)
-        yield _message(key, details, known) + (f" ({place})" if place else "")
-
-
-def _key_of(loc: tuple[int | str, ...], content: Mapping[str, Any], known: set[str]) -> str:
-    """Return the dotted key of an error, without pydantic's names of the branches of a union."""
-    names: list[str] = []
-    value: Any = content
-    for part in loc:
-        key = ".".join([*names, str(part)])
-        inside = isinstance(value, Mapping) and (part in value or str(part) in value)
-        if not (inside or key in known):
-            continue
-        names.append(str(part))
-        value = value.get(part) if isinstance(value, Mapping) else None
-    return ".".join(names)
-
-
-def _message(key: str, details: Sequence[ErrorDetails], known: set[str]) -> str:
-    first = details[0]
-    kinds = {detail["type"] for detail in details}
-    if kinds == {"extra_forbidden"}:
-        close = _nearest(key, known)
-        return f"'{key}' is not an option." + (f" Did you mean '{close}'?" if close else "")
-    if kinds == {"missing"}:
-        return f"'{key}' is missing: {_description(key)}"
-    if first["type"] == "value_error":
-        text = str(first.get("ctx", {}).get("error", first["msg"]))
-        return f"{key}: {text}" if key and not text.startswith(key) else text
-    rules = dict.fromkeys(_rule(detail) for detail in details if detail["type"] != "missing")
-    return f"{key} must be {' or '.join(rules)}, got {first['input']!r}. {_description(key)}"
-
-
-def _rule(details: ErrorDetails) -> str:
-    text = details["msg"]
-    for start in ("Input should be ", "Value error, "):
-        text = text.removeprefix(start)
-    text = text.replace("String should match pattern", "text of the form")
-    return text.replace(", unable to parse string as a number", "").replace("a valid ", "a ")
-
-
-def _nearest(key: str, known: set[str]) -> str | None:
-    """Return the option most like a key: beside it first, then one of that name elsewhere."""
-    group, _, name = key.rpartition(".")
-    beside = {k.rpartition(".")[2]: k for k in known if k.rpartition(".")[0] == group}
-    close = difflib.get_close_matches(name, list(beside), n=1, cutoff=0.6)
-    if close:
-        return beside[close[0]]
-    elsewhere = sorted((k for k in known if k.rpartition(".")[2] == name), key=len)
-    if elsewhere:
-        return elsewhere[0]
-    close = difflib.get_close_matches(key, sorted(known), n=1, cutoff=0.7)
-    return close[0] if close else None
-
-
-def option_keys(model: type[BaseModel], prefix: str = "") -> Iterator[str]:
-    """Yield the dotted key of each option of a config.
-
-    Example:
-        >>> "loss.second.rate" in set(option_keys(TrainingConfig))
-        True
-    """
-    for name, field in model.model_fields.items():
-        yield prefix + name
-        group = _group_of(field.annotation)
-        if group is not None:
-            yield from option_keys(group, f"{prefix}{name}.")
-        for extra in _SHORTHAND.get(prefix + name, ()):
-            yield f"{prefix}{name}.{extra}"
-
-
-def _group_of(annotation: Any) -> type[BaseModel] | None:
-    """Return the model of a field, looking through `Model | None`."""
-    candidates = (annotation, *get_args(annotation))
-    for candidate in candidates:
-        if (
-            isinstance(candidate, type)
-            and issubclass(candidate, BaseModel)
-            and not candidate.__pydantic_generic_metadata__["origin"]
-        ):
-            return candidate
-    return None
-
-
-def _description(key: str) -> str:
-    """Return what a field says of itself."""
-    model: type[BaseModel] | None = TrainingConfig
-    text = ""
-    for name in key.split("."):
-        field = model.model_fields.get(name) if model is not None else None
-        if field is None:
-            return text
-        text = field.description or ""
-        model = _group_of(field.annotation)
-    return text
