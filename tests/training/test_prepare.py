@@ -53,6 +53,23 @@ def test_energies_in_the_config_go_before_isolated_atoms(tmp_path):
     assert statistics_of(read_sets(config), config).atomic_energies == {"H": -1.0, "O": -2.0}
 
 
+def test_isolated_atoms_give_the_energies_that_the_config_does_not(tmp_path):
+    tiny.write(tmp_path / "train.xyz", [*tiny.molecules(12), *ATOMS])
+    fields = tiny.config_fields(tmp_path)
+    fields["data"]["energies"] = {"H": -1.0}
+    config = tiny.make_config(fields)
+    sets = read_sets(config)
+    assert statistics_of(sets, config).atomic_energies == {"H": -1.0, "O": -2040.0}
+    with pytest.raises(DataError, match="missing O"):
+        statistics_of(replace(sets, isolated_atoms=ATOMS[:1]), config)
+
+
+def test_other_frames_in_files_of_isolated_atoms_are_refused(tmp_path):
+    atoms = tiny.write(tmp_path / "atoms.xyz", [*ATOMS, *tiny.molecules(1)])
+    with pytest.raises(DataError, match=r"atoms\.xyz:2: .* no isolated atom: 3 atoms"):
+        read_sets(tiny.config(tmp_path, data={"isolated_atoms": str(atoms)}))
+
+
 def test_without_any_source_of_e0_the_run_does_not_begin(tmp_path):
     with pytest.raises(DataError, match="isolated atoms"):
         train(_without_energies(tmp_path), progress="none")

@@ -18,13 +18,14 @@ Rules:
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
-from multiace.checkpoint import load_model
+from multiace.checkpoint import ModelFileError, load_model
 from multiace.data.atomic_energies import atomic_energies, with_energy
 from multiace.design import Design, Statistics
 from multiace.elements import ElementError, format_elements, symbol_of
@@ -40,6 +41,52 @@ FREE = ("energy.reference", "energy.trainable", "energy.per_element")
 
 class FineTuningError(ValueError):
     """A model that a run cannot start from: says what does not fit and what can be done."""
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The model file that a run started from.
+
+    Args:
+        path: absolute path of the file.
+        sha256: digest of its bytes.
+    """
+
+    path: str
+    sha256: str
+
+    @classmethod
+    def of(cls, path: str | Path) -> Origin:
+        """Return the origin that a file is.
+
+        Raises:
+            ModelFileError: a file that cannot be read.
+        """
+        try:
+            data = Path(path).read_bytes()
+        except OSError as error:
+            raise ModelFileError(path, f"cannot be read: {error.strerror or error}") from None
+        return cls(str(Path(path).absolute()), hashlib.sha256(data).hexdigest())
+
+    def check(self) -> None:
+        """Refuse to start from a file that is gone or was changed.
+
+        Raises:
+            FineTuningError: naming the file.
+        """
+        try:
+            now = Origin.of(self.path)
+        except ModelFileError as error:
+            raise FineTuningError(
+                f"The run holds no checkpoint yet, and the model it began from is gone: {error}. "
+                "Put the model back, or begin a new run with --from in another directory."
+            ) from None
+        if now != self:
+            raise FineTuningError(
+                f"The run began from {self.path} with SHA-256 {self.sha256}, which is now "
+                f"{now.sha256}, and holds no checkpoint yet. Put the model back, or begin a new "
+                "run with --from in another directory."
+            )
 
 
 def start_from(
@@ -121,7 +168,7 @@ def _refitted(
     model: Potential, statistics: Statistics, config: TrainingConfig, sets: StructureSets
 ) -> Statistics:
     """Return the statistics with E0 of the elements of the new data taken anew."""
-    reference, given = reference_of(config)
+    reference, given = reference_of(sets, config)
     structures, elements = sets.training, sets.elements
     if reference in ("mean", "least_squares"):
         structures = _beyond_binding(model, structures, config.batch)

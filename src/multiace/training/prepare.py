@@ -16,6 +16,7 @@ from multiace.data import (
     bundled,
     compute_statistics,
     is_isolated_atom,
+    isolated_atom_energies,
     label_table,
     read_structures,
     split,
@@ -23,7 +24,7 @@ from multiace.data import (
 from multiace.data.atomic_energies import Reference
 from multiace.data.labels import LABELS
 from multiace.design import Statistics
-from multiace.elements import format_elements, sorted_elements
+from multiace.elements import format_elements, sorted_elements, symbol_of
 from multiace.geometry import Graph, Labels, Structure, batches_by, build_graph
 from multiace.geometry.graph import species_of
 from multiace.potential import Potential
@@ -79,14 +80,15 @@ def read_sets(config: TrainingConfig) -> StructureSets:
     otherwise they are structures like others.
 
     Raises:
-        DataError: a file that is wrong, an empty set, or a weighted term of the loss without label.
+        DataError: a file that is wrong, an empty set, anything but isolated atoms in their files,
+            or a weighted term of the loss without label.
     """
     data = config.data
     structures = _read(data.train, data)
     isolated: list[Structure] = []
     if config.design.energy.reference == "isolated_atoms":
-        isolated = [*structures, *_read(data.isolated_atoms, data)]
-        isolated = [structure for structure in isolated if is_isolated_atom(structure)]
+        isolated = [structure for structure in structures if is_isolated_atom(structure)]
+        isolated += _read_isolated_atoms(data)
         structures = [structure for structure in structures if not is_isolated_atom(structure)]
     if not structures:
         raise DataError(f"{', '.join(data.train)}: nothing but isolated atoms to train on")
@@ -123,7 +125,7 @@ def statistics_of(sets: StructureSets, config: TrainingConfig) -> Statistics:
     atoms = [s for s in sets.isolated_atoms if int(s.numbers[0]) in known]
     structures = [*sets.training, *atoms]
     graphs = [build_graph(structure, cutoff, elements) for structure in structures]
-    reference, given = reference_of(config)
+    reference, given = reference_of(sets, config)
     return compute_statistics(
         structures,
         graphs,
@@ -137,10 +139,19 @@ def statistics_of(sets: StructureSets, config: TrainingConfig) -> Statistics:
     )
 
 
-def reference_of(config: TrainingConfig) -> tuple[Reference, dict[str, float] | None]:
-    """Return where E0 come from: energies in the config go before isolated atoms."""
+def reference_of(
+    sets: StructureSets, config: TrainingConfig
+) -> tuple[Reference, dict[str, float] | None]:
+    """Return where E0 come from, and those that are given.
+
+    With the reference `isolated_atoms`, energies in the config go before isolated atoms of the same
+    element, and the others come from the isolated atoms.
+    """
     reference, energies = config.design.energy.reference, dict(config.data.energies)
-    if reference == "given" or (reference == "isolated_atoms" and energies):
+    if reference == "isolated_atoms" and energies:
+        others = [s for s in sets.isolated_atoms if symbol_of(int(s.numbers[0])) not in energies]
+        return "given", {**energies, **isolated_atom_energies(others)}
+    if reference == "given":
         return "given", energies
     return reference, energies or None
 
@@ -219,6 +230,25 @@ def _read(files: Sequence[str], data: Data) -> list[Structure]:
             stress_key=keys.stress,
         )
     ]
+
+
+def _read_isolated_atoms(data: Data) -> list[Structure]:
+    """Read the files of isolated atoms.
+
+    Raises:
+        DataError: a frame that is no isolated atom.
+    """
+    structures = _read(data.isolated_atoms, data)
+    for structure in structures:
+        if not is_isolated_atom(structure):
+            raise DataError(
+                f"data.isolated_atoms has a frame that is no isolated atom: {structure.n_atoms} "
+                f"atoms, pbc {structure.pbc}",
+                file=structure.source or None,
+                hint="An isolated atom is one atom without pbc, or one atom of config_type "
+                "isolated_atom. Put other frames into data.train.",
+            )
+    return structures
 
 
 def data_path(file: str) -> Path:
