@@ -11,34 +11,6 @@ GATED = {"update": {"nonlinearity": "gate"}}
 
 # fields, what the message says in this order
 REFUSED = {
-    "one_hot_of_a_width": (
-        {"embedding": "one_hot", "embedding_channels": 5},
-        ["embedding_channels is 5", "one_hot has one channel for each element", "learned"],
-    ),
-    "power_of_a_cosine": (
-        {"radial": {"envelope": "cosine", "envelope_power": 5}},
-        ["radial.envelope_power is 5", "cosine has no power", "Leave it at 6"],
-    ),
-    "degree_of_products_that_there_are_not": (
-        {"product_basis": {"l_max": 2}},
-        ["product_basis.l_max is 2", "correlation is 1 in every layer", "to 2 or more"],
-    ),
-    "nothing_to_train": (
-        {"energy": {"trainable": True, "scale": "none"}},
-        ["energy.trainable is true", "neither a shift nor a scale", "energy.scale: rms_forces"],
-    ),
-    "nothing_by_element": (
-        {"energy": {"per_element": True, "scale": "none"}},
-        ["energy.per_element is true", "neither a shift nor a scale", "energy.shift: mean"],
-    ),
-    "deviation_by_element": (
-        {"energy": {"per_element": True, "scale": "std"}},
-        [
-            "energy.per_element is true",
-            "one number for the energies of whole",
-            "per_element: false",
-        ],
-    ),
     "bias_under_an_envelope_on_the_basis": (
         {"radial": {"bias": True}},
         ["radial.bias with radial.envelope_on: basis", "R(cutoff) != 0", "envelope_on: weights"],
@@ -120,11 +92,6 @@ def test_refused_is(name):
 
 # the nearest neighbours of what is refused
 ACCEPTED = {
-    "power_of_a_polynomial": {"radial": {"envelope_power": 5}},
-    "degree_of_products_in_one_layer": {"product_basis": {"l_max": 2, "correlation": [1, 2]}},
-    "shift_by_element_to_train": {
-        "energy": {"per_element": True, "trainable": True, "scale": "none", "shift": "mean"}
-    },
     "bias_under_an_envelope_on_the_weights": {"radial": {"bias": True, "envelope_on": "weights"}},
     "bias_with_hidden_layers_in_one_layer": {
         "radial": {"bias": True, "envelope_on": "weights", "hidden": [[], [8]]}
