@@ -7,6 +7,7 @@ import torch
 from tests.training import tiny
 
 from multiace.checkpoint import ModelFileError, load_model, read_tensors, save_model, write_tensors
+from multiace.device import DeviceError
 from multiace.geometry import batch_graphs, build_graph
 from multiace.presets import PRESETS
 
@@ -39,6 +40,13 @@ def test_a_model_can_be_loaded_in_another_precision(tmp_path):
     torch.testing.assert_close(
         loaded(_graph()).energy, potential(_graph()).energy, rtol=0, atol=1e-4
     )
+
+
+def test_a_gpu_that_is_not_there_is_refused(tmp_path, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    save_model(tmp_path / "model", tiny.potential())
+    with pytest.raises(DeviceError, match="device is cuda, but"):
+        load_model(tmp_path / "model", device="cuda")
 
 
 def test_the_file_says_what_it_is(tmp_path):

@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+import torch
 from ase import Atoms
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
@@ -13,6 +14,7 @@ from multiace.analysis import errors
 from multiace.checkpoint import save_model
 from multiace.cli.main import app
 from multiace.data import read_structures
+from multiace.device import DeviceError
 
 
 @pytest.fixture
@@ -66,6 +68,14 @@ def test_the_stress_is_shown_in_both_units(model, tmp_path, rng):
     assert result.exit_code == 0, result.output
     assert "meV/Å^3" in result.output
     assert "GPa" in result.output
+
+
+def test_a_gpu_that_is_not_there_is_refused(model, data, monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    result = CliRunner().invoke(app, ["evaluate", str(model), str(data), "--device", "cuda"])
+    assert isinstance(result.exception, DeviceError)
+    found = CliRunner().invoke(app, ["evaluate", str(model), str(data), "--device", "auto"])
+    assert found.exit_code == 0, found.output
 
 
 def test_labels_under_other_names_are_read(model, tmp_path, rng):

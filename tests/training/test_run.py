@@ -11,8 +11,7 @@ from tests.training import tiny
 from multiace.analysis import errors
 from multiace.checkpoint import ModelFileError, load_model, read_tensors
 from multiace.data import read_structures
-from multiace.training import ConfigError, ResumeError, loop, read_config, train
-from multiace.training.run import find_device
+from multiace.training import ResumeError, loop, read_config, train
 from multiace.training.run_directory import open_run
 
 
@@ -153,11 +152,3 @@ def _finite(original):
         return type(found)(torch.nan_to_num(found.sums), found.counts)
 
     return terms
-
-
-def test_a_gpu_that_is_not_there_is_an_error():
-    if torch.cuda.is_available():
-        pytest.skip("there is a GPU")
-    with pytest.raises(ConfigError, match="finds no CUDA device"):
-        find_device("cuda")
-    assert find_device("auto").type == "cpu"

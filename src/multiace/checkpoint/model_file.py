@@ -13,6 +13,7 @@ from torch import Tensor
 from multiace.checkpoint.tensor_file import ModelFileError, read_tensors, set_values, write_tensors
 from multiace.design import Design, Statistics
 from multiace.design.parameters import count_parameters
+from multiace.device import find_device
 from multiace.elements import atomic_number, sorted_elements, symbol_of
 from multiace.potential import Potential
 
@@ -126,14 +127,16 @@ def load_model(
     Args:
         path: the file.
         dtype: precision to compute in; default: the one it was saved in.
-        device: where the weights go.
+        device: where the weights go: auto, cpu, cuda or cuda:N.
 
     Raises:
+        DeviceError: a GPU that is not there.
         ModelFileError: a file that is damaged, foreign, or of a later version.
     """
+    where = find_device(device)
     content, weights = read_tensors(path, "model")
     description = parse_description(path, content, weights)
-    return build_potential(path, description, weights, dtype=dtype).to(device)
+    return build_potential(path, description, weights, dtype=dtype).to(where)
 
 
 def parse_description(

@@ -26,7 +26,7 @@ def evaluate(
         Literal["float32", "float64"] | None,
         typer.Option(help="Compute type; default: that of the model."),
     ] = None,
-    device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")] = "cpu",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "cpu",
     batch_edges: Annotated[
         int, typer.Option(min=1, help="Most edges evaluated at once; fewer need less memory.")
     ] = 4000,

@@ -32,11 +32,12 @@ class ASECalculator(Calculator):
     Args:
         potential: a model file, or a `Potential`, used as it is.
         dtype: compute type of a model read from a file; None is the one it was trained in.
-        device: where a model read from a file computes.
+        device: where a model read from a file computes: auto, cpu, cuda or cuda:N.
 
     Raises:
         ValueError: `dtype` or `device` is given for a `Potential`.
         ModelFileError: the file is not a model.
+        DeviceError: a GPU that is not there.
 
     Example:
         >>> from ase.build import molecule

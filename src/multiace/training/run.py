@@ -20,6 +20,7 @@ from multiace.checkpoint import (
     replace_file,
     save_model,
 )
+from multiace.device import find_device
 from multiace.elements import symbol_of
 from multiace.potential import Potential
 from multiace.training.config import TrainingConfig
@@ -99,6 +100,7 @@ def train(
 
     Raises:
         ConfigError: options that do not fit together or this machine.
+        DeviceError: a GPU that is not there.
         DataError: data that cannot be trained on.
         ResumeError: a run that cannot be continued, or a directory that is taken.
         FineTuningError: a model of another design.
@@ -135,23 +137,6 @@ def train(
             directory.write_config(config)
             notes.append(_resume_note(checkpoint, state))
         return _run(config, directory, sets, state, from_model, progress, notes)
-
-
-def find_device(name: str) -> torch.device:
-    """Return the device of a name; `auto` is a GPU if there is one.
-
-    Raises:
-        ConfigError: a GPU that is not there.
-    """
-    available = torch.cuda.is_available()
-    if name == "auto":
-        return torch.device("cuda" if available else "cpu")
-    if name.startswith("cuda") and not available:
-        raise ConfigError(
-            f"device is {name}, but torch {torch.__version__} finds no CUDA device. "
-            "Set device: cpu, or install a build of torch for your GPU."
-        )
-    return torch.device(name)
 
 
 def _new_potential(
