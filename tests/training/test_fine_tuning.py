@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
-from tests.training import tiny
+import yaml
+from tests.training import runs, tiny
 
-from multiace.checkpoint import load_model, save_model
+from multiace.checkpoint import load_model, read_tensors, save_model
 from multiace.design import Statistics
 from multiace.elements import ElementError
 from multiace.geometry import Labels, Structure, build_graph
@@ -15,6 +19,7 @@ from multiace.potential import Potential
 from multiace.training import ConfigError, FineTuningError, train
 from multiace.training.fine_tuning import start_from
 from multiace.training.prepare import read_sets
+from multiace.training.run_directory import RunDirectory
 
 WIDE = {"H": -13.5, "C": -1029.0, "O": -2040.0}
 
@@ -182,12 +187,63 @@ def test_resume_and_from_exclude_each_other(tmp_path, model):
 
 
 def test_a_fine_tuning_run_resumes_without_the_model(tmp_path, model, monkeypatch):
-    from tests.training import runs
-
     whole = _config(tmp_path, out=str(tmp_path / "whole"))
     train(whole, from_model=model, progress="none")
     parts = _config(tmp_path, out=str(tmp_path / "parts"))
     runs.stop_after(monkeypatch, parts, 7, runs.SIGTERM, from_model=model)
+    digest = hashlib.sha256(model.read_bytes()).hexdigest()
     model.unlink()
+    result = train(parts, resume=True, progress="none")
+    runs.assert_same_run(tmp_path / "whole", tmp_path / "parts")
+    content, _ = read_tensors(result.out / "model.safetensors", "model")
+    assert content["provenance"]["from"] == {"path": str(model), "sha256": digest}
+
+
+def _begun(config, model, monkeypatch):
+    """Begin a run that is killed before its first checkpoint."""
+    with monkeypatch.context() as patch:
+        patch.setattr(RunDirectory, "save", _killed)
+        with pytest.raises(KeyboardInterrupt):
+            train(config, from_model=model, progress="none")
+    assert not RunDirectory(Path(config.out), print).checkpoints
+
+
+def _killed(*_):
+    raise KeyboardInterrupt
+
+
+def test_a_run_without_checkpoint_starts_from_its_model_again(tmp_path, model, monkeypatch):
+    whole = _config(tmp_path, out=str(tmp_path / "whole"), epochs=1)
+    train(whole, from_model=model, progress="none")
+    parts = _config(tmp_path, out=str(tmp_path / "parts"), epochs=1)
+    _begun(parts, model, monkeypatch)
     train(parts, resume=True, progress="none")
     runs.assert_same_run(tmp_path / "whole", tmp_path / "parts")
+    assert f"starting at epoch 0 from {model}" in (tmp_path / "parts" / "log.txt").read_text()
+
+
+def test_a_run_without_checkpoint_needs_the_same_model_again(tmp_path, model, monkeypatch):
+    config = _config(tmp_path, epochs=1)
+    _begun(config, model, monkeypatch)
+    model.write_bytes(model.read_bytes() + b"x")
+    with pytest.raises(FineTuningError, match="SHA-256 .* which is now"):
+        train(config, resume=True, progress="none")
+    model.unlink()
+    with pytest.raises(FineTuningError, match="is gone"):
+        train(config, resume=True, progress="none")
+
+
+@pytest.mark.parametrize("resume", [False, True])
+def test_a_refit_without_a_model_is_refused(tmp_path, resume):
+    config = _config(tmp_path, fine_tuning={"energies": "refit"}, energies=tiny.ENERGIES)
+    with pytest.raises(ConfigError, match="does not start from a model"):
+        train(config, resume=resume, progress="none")
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_config_file_without_design_takes_that_of_the_model(tmp_path, model):
+    fields = tiny.config_fields(tmp_path, epochs=1)
+    del fields["design"]
+    (tmp_path / "run.yaml").write_text(yaml.safe_dump(fields))
+    result = train(tmp_path / "run.yaml", from_model=model, progress="none")
+    assert result.potential.design == load_model(model).design

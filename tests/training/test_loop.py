@@ -64,6 +64,13 @@ def test_a_step_that_is_not_finite_is_not_applied_and_its_batch_written_down(tmp
     assert math.isfinite(struck.history[0].train_loss)
 
 
+def test_a_step_and_a_validation_of_the_same_number_are_both_written_down(tmp_path, monkeypatch):
+    _poison(monkeypatch, lambda _, call: call in (6, 7))  # the validation, the step after it
+    result = train(tiny.config(tmp_path, epochs=2), progress="none")
+    names = sorted(path.name for path in result.out.glob("not-finite-*.json"))
+    assert names == ["not-finite-0000000005-step.json", "not-finite-0000000005-validation.json"]
+
+
 def test_too_many_strikes_end_the_run_and_leave_the_good_files(tmp_path, monkeypatch):
     config = tiny.config(tmp_path, epochs=4, strikes=3, checkpoint={"steps": 1})
     _poison(monkeypatch, lambda n, call: n == 2 and call > 8)
@@ -101,6 +108,32 @@ def test_early_stopping_waits_as_long_as_it_says(tmp_path, monkeypatch):
     result = train(tiny.config(tmp_path, epochs=6, early_stopping=3), progress="none")
     assert [record.best for record in result.history] == [True, True, False, False, False]
     assert result.reason == "no better validation in 3 in a row"
+
+
+def test_early_stopping_in_the_first_stage_skips_to_the_second(tmp_path, monkeypatch):
+    losses = iter([1.0, 2.0, 2.0, 9.0, 8.0, 8.5, 8.5])
+    monkeypatch.setattr(loop.TrainingState, "consider", _considering(losses))
+    second = {"epoch": 6, "energy": 1e4, "forces": 0.0}
+    config = tiny.config(tmp_path, epochs=20, early_stopping=2, loss={"second": second})
+    result = train(config, progress="none")
+    assert [record.epoch for record in result.history] == [0, 1, 2, 6, 7, 8, 9]
+    assert result.history[3].best
+    assert "going on to the second stage, epoch 7" in (result.out / "log.txt").read_text()
+
+
+def test_early_stopping_just_before_the_second_stage_does_not_end_the_run(tmp_path, monkeypatch):
+    losses = iter([1.0, 2.0, 9.0])
+    monkeypatch.setattr(loop.TrainingState, "consider", _considering(losses))
+    second = {"epoch": 2, "energy": 1e4, "forces": 0.0}
+    config = tiny.config(tmp_path, epochs=3, early_stopping=1, loss={"second": second})
+    assert len(train(config, progress="none").history) == 3
+
+
+def test_an_epoch_at_whose_end_time_is_up_has_one_record(tmp_path, monkeypatch):
+    config = tiny.config(tmp_path, epochs=9, minutes=1.0, validate_every=4)
+    monkeypatch.setattr(loop.Loop, "_time_is_up", lambda self: self.state.step >= 10)
+    result = train(config, progress="none")
+    assert [(r.epoch, r.valid_loss is None) for r in result.history] == [(0, True), (1, False)]
 
 
 def _considering(losses):

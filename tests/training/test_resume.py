@@ -17,12 +17,12 @@ CASES = {
     "amsgrad, plateau, average": {},
     "adamw, cosine, no average": {
         "optimiser": {"name": "adamw", "weight_decay": 1e-3},
-        "schedule": {"name": "cosine", "warm_up": 1.0, "patience": 1, "factor": None},
+        "schedule": {"name": "cosine", "warm_up": 1.0, "patience": 50, "factor": None},
         "ema": None,
     },
     "adam, exponential, float32, batches by atoms": {
         "optimiser": {"name": "adam", "clip": 1.0},
-        "schedule": {"name": "exponential", "factor": 0.9},
+        "schedule": {"name": "exponential", "factor": 0.9, "patience": 50},
         "dtype": "float32",
         "batch": {"structures": None, "atoms": 7},
     },
@@ -134,7 +134,7 @@ def test_the_same_data_of_another_name_are_taken(tmp_path):
 
 
 def test_cosine_keeps_its_period_when_epochs_change(tmp_path):
-    cosine = {"schedule": {"name": "cosine", "factor": None}}
+    cosine = {"schedule": {"name": "cosine", "factor": None, "patience": 50}}
     train(tiny.config(tmp_path, **cosine, epochs=1), progress="none")
     with pytest.raises(ResumeError, match=r"schedule\.epochs: 1 -> 2"):
         train(tiny.config(tmp_path, **cosine, epochs=2), resume=True, progress="none")
@@ -166,6 +166,12 @@ def test_a_damaged_newest_checkpoint_falls_back_to_the_one_before(tmp_path):
     log = (tmp_path / "run" / "log.txt").read_text()
     assert f"Warning: checkpoint left out: {newest}" in log
     assert "cut short" in log
+    names = sorted(path.name for path in newest.parent.iterdir())
+    assert names == [
+        "step-0000000009.safetensors",
+        newest.name,
+        f"{newest.name}.damaged",
+    ]
     runs.assert_same_run(tmp_path / "whole", tmp_path / "run")
 
 

@@ -69,9 +69,26 @@ def test_every_loss_trains(tmp_path, kind):
 
 def test_a_directory_is_one_run_at_a_time(tmp_path):
     with open_run(tmp_path / "run", resume=False, note=print) as directory:
-        directory.begin(tiny.config(tmp_path))
+        directory.begin(tiny.config(tmp_path), {})
         with pytest.raises(ResumeError, match="is in use by process"):
             train(tiny.config(tmp_path), progress="none")
+
+
+def test_only_leftovers_of_the_run_itself_are_removed(tmp_path):
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "notes").mkdir()
+    own = [
+        tmp_path / ".config.yaml.12.tmp",
+        tmp_path / ".not-finite-0000000001-step.json.12.tmp",
+        tmp_path / "checkpoints" / ".step-0000000001.safetensors.12.tmp",
+    ]
+    foreign = [tmp_path / ".draft.tmp", tmp_path / "notes" / ".config.yaml.12.tmp"]
+    for path in own + foreign:
+        path.touch()
+    with open_run(tmp_path, resume=False, note=print):
+        pass
+    assert not any(path.exists() for path in own)
+    assert all(path.exists() for path in foreign)
 
 
 def test_a_start_that_fails_leaves_no_directory(tmp_path):

@@ -87,8 +87,9 @@ def test_minimum_bounds_the_plateau():
 @pytest.mark.parametrize("name", ["constant", "plateau", "exponential", "cosine"])
 def test_warm_up_rises_linearly_to_the_schedule(name):
     factor = {"plateau": 0.8, "exponential": 0.9}.get(name)
-    with_warm_up = Rate(Schedule(name=name, factor=factor, epochs=10, warm_up=2.0))
-    without = Rate(Schedule(name=name, factor=factor, epochs=10))
+    epochs = 10 if name == "cosine" else None
+    with_warm_up = Rate(Schedule(name=name, factor=factor, epochs=epochs, warm_up=2.0))
+    without = Rate(Schedule(name=name, factor=factor, epochs=epochs))
     assert with_warm_up.factor_at(0.5) == pytest.approx(0.25 * without.factor_at(0.5))
     assert with_warm_up.factor_at(3.0) == without.factor_at(3.0)
 

@@ -24,6 +24,14 @@ class _Group(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
+def _require_default(group: _Group, names: tuple[str, ...], rule: str) -> None:
+    """Refuse fields that have another value than their default, which resolved configs write."""
+    for name in names:
+        value = getattr(group, name)
+        if value != type(group).model_fields[name].default:
+            raise ValueError(f"{name} is {value}, but {rule}")
+
+
 class Keys(_Group):
     """Names of the labels in the data files."""
 
@@ -62,11 +70,12 @@ class Data(_Group):
     isolated_atoms: tuple[str, ...] = Field(
         default=(),
         description="Files with the isolated atoms that give E0, besides those in the training "
-        "files; for design.energy.reference: isolated_atoms.",
+        "files, with nothing else in them; for design.energy.reference: isolated_atoms.",
     )
     energies: dict[str, float] = Field(
         default_factory=dict,
-        description="E0 in eV by symbol, for design.energy.reference: given or isolated_atoms.",
+        description="E0 in eV by symbol, for design.energy.reference: given or isolated_atoms, "
+        "where they go before the isolated atoms in the files.",
     )
 
     @model_validator(mode="before")
@@ -131,7 +140,7 @@ class Loss(_Group):
     second: Weights | None = Field(
         default=None,
         description="Second stage: other weights from an epoch on. The best model, the plateau "
-        "and early stopping start anew there.",
+        "and early stopping start anew there; early stopping before it skips to it.",
     )
 
     @model_validator(mode="after")
@@ -143,6 +152,12 @@ class Loss(_Group):
                     f"{prefix}energy, {prefix}forces and {prefix}stress are all 0: "
                     "there is nothing to minimise. Give at least one a weight."
                 )
+        if self.kind != "huber":
+            _require_default(
+                self,
+                ("energy_delta", "forces_delta", "stress_delta"),
+                f"has no effect while kind is {self.kind}. Set kind: huber, or leave it out.",
+            )
         return self
 
 
@@ -201,6 +216,18 @@ class Schedule(_Group):
     warm_up: Annotated[float, Field(ge=0.0, allow_inf_nan=False)] = Field(
         default=0.0, description="Epochs in which the rate first rises linearly from 0."
     )
+
+    @model_validator(mode="after")
+    def _check(self) -> Schedule:
+        for names, used_by in (
+            (("factor",), ("plateau", "exponential")),
+            (("patience", "threshold"), ("plateau",)),
+            (("epochs",), ("cosine",)),
+        ):
+            if self.name not in used_by:
+                rule = f"has no effect while name is {self.name}, only with {' or '.join(used_by)}."
+                _require_default(self, names, f"{rule} Leave it out, or change the name.")
+        return self
 
 
 class Batch(_Group):
@@ -304,7 +331,9 @@ class TrainingConfig(_Group):
     )
     validate_every: Count = Field(default=1, description="Epochs between validations.")
     early_stopping: Count | None = Field(
-        default=None, description="Stop after so many validations in a row without a new best."
+        default=None,
+        description="Stop after so many validations in a row without a new best; before "
+        "loss.second, skip the epochs up to it instead.",
     )
     strikes: Count = Field(
         default=5, description="Steps and validations that may be NaN or infinite before the end."
@@ -341,6 +370,12 @@ class TrainingConfig(_Group):
             raise ValueError(
                 "optimiser.decayed has no effect while optimiser.weight_decay is 0. "
                 "Give a weight_decay, or leave decayed out."
+            )
+        reference = self.design.energy.reference
+        if self.data.isolated_atoms and reference != "isolated_atoms":
+            raise ValueError(
+                "data.isolated_atoms has no effect while design.energy.reference is "
+                f"{reference}. Set the reference to isolated_atoms, or leave the files out."
             )
         return self
 

@@ -74,7 +74,8 @@ class Loop:
         state = self.state
         if not self.directory.checkpoints:
             self._save()
-        while (reason := self._reason_to_end()) is None:
+        reason = self._reason_to_end()
+        while reason is None:
             weights, batches = self._begin_epoch()
             for indices in batches[state.batch :]:
                 self._step(indices, weights, (state.batch + 0.5) / len(batches))
@@ -83,8 +84,8 @@ class Loop:
                 self._between_steps(state.batch / len(batches))
                 if self._time_is_up():
                     break
-            if state.batch == len(batches):
-                self._end_epoch()
+            done = state.batch == len(batches)
+            reason = self._end_epoch() if done else self._reason_to_end()
         if state.validated_step != state.step:
             self._validate()
         self._save()
@@ -94,11 +95,23 @@ class Loop:
         state, config = self.state, self.config
         if state.epoch >= config.epochs:
             return f"all {config.epochs} epochs are done"
-        if config.early_stopping is not None and state.waited >= config.early_stopping:
+        if self._has_stalled and not self._second_is_to_come:
             return f"no better validation in {state.waited} in a row"
         if self._time_is_up():
             return f"{config.minutes:g} minutes are over"
         return None
+
+    @property
+    def _has_stalled(self) -> bool:
+        """Whether early stopping has waited long enough."""
+        limit = self.config.early_stopping
+        return limit is not None and self.state.waited >= limit
+
+    @property
+    def _second_is_to_come(self) -> bool:
+        """Whether the second stage of the loss has not begun when an epoch is about to begin."""
+        second = self.config.loss.second
+        return second is not None and self.state.epoch <= second.epoch
 
     def _time_is_up(self) -> bool:
         self.state.seconds = time.monotonic() - self._started
@@ -111,8 +124,15 @@ class Loop:
         second = config.loss.second
         if state.batch == 0:
             state.terms = state.no_terms()
-            if second is not None and state.epoch == second.epoch:
-                state.begin_stage()
+            if second is not None and self._second_is_to_come:
+                if self._has_stalled and state.epoch < second.epoch:
+                    self.log.note(
+                        f"No better validation in {state.waited} in a row after epoch "
+                        f"{state.epoch}: going on to the second stage, epoch {second.epoch + 1}."
+                    )
+                    state.epoch = second.epoch
+                if state.epoch == second.epoch:
+                    state.begin_stage()
         weights = weights_at(config.loss, state.epoch).to(state.device)
         seed = config.seed_of("order")
         return weights, epoch_batches(self._sizes, self._limit, seed, state.epoch)
@@ -172,17 +192,24 @@ class Loop:
                 f" Continue with --resume.",
             )
 
-    def _end_epoch(self) -> None:
-        """Validate, let schedule and early stopping know, go on to the next epoch."""
-        state, config = self.state, self.config
-        if (state.epoch + 1) % config.validate_every == 0:
+    def _end_epoch(self) -> str | None:
+        """Validate, let schedule and early stopping know, go on to the next epoch.
+
+        Returns:
+            Why the run ends here, if it does; what was not validated then still is to be.
+        """
+        state = self.state
+        validated = (state.epoch + 1) % self.config.validate_every == 0
+        if validated:
             loss, best = self._validate()
             state.rate.validated(loss)
             state.waited = 0 if best else state.waited + 1
-        elif state.epoch + 1 < config.epochs:
-            self._record(None, Errors.none(), best=False)
         state.epoch += 1
         state.batch = 0
+        reason = self._reason_to_end()
+        if reason is None and not validated:
+            self._record(None, Errors.none(), best=False)
+        return reason
 
     def _validate(self) -> tuple[float, bool]:
         """Return the loss of the validation set with averaged weights, and whether it is the best.
@@ -245,7 +272,7 @@ class Loop:
             "structures": list(sources),
             **{name: str(value) for name, value in values.items()},
         }
-        path = self.directory.dump_batch(state.step, content)
+        path = self.directory.dump_batch(where, state.step, content)
         shown = ", ".join(f"{name} {value}" for name, value in values.items())
         self.log.note(
             f"Warning: {where} {state.step} was not finite ({shown}) and was left out; "

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +24,7 @@ from multiace.device import find_device
 from multiace.elements import symbol_of
 from multiace.potential import Potential
 from multiace.training.config import TrainingConfig
-from multiace.training.fine_tuning import start_from
+from multiace.training.fine_tuning import Origin, start_from
 from multiace.training.interrupt import StopRequest, TrainingInterrupted
 from multiace.training.log import (
     Log,
@@ -89,7 +89,8 @@ def train(
     A resumed run continues from its last checkpoint, in the middle of an epoch too, and on a CPU
     with as many threads ends bitwise where it would have ended without the break. It may change
     only `run_directory.FREE_ON_RESUME`. A run from a model follows the rules in
-    `multiace.training.fine_tuning`.
+    `multiace.training.fine_tuning`; resumed before its first checkpoint, it starts from that model
+    again.
 
     Args:
         config: a config or the YAML file of one.
@@ -103,13 +104,14 @@ def train(
         DeviceError: a GPU that is not there.
         DataError: data that cannot be trained on.
         ResumeError: a run that cannot be continued, or a directory that is taken.
-        FineTuningError: a model of another design.
+        FineTuningError: a model of another design, or one that was changed before the first
+            checkpoint of the run to be resumed.
         TrainingDiverged: too many losses were not finite.
         TrainingInterrupted: SIGTERM or SIGINT; the state is saved.
         ModelFileError: a file that cannot be read or written.
     """
     if not isinstance(config, TrainingConfig):
-        config = read_config(config)
+        config = read_config(config, from_model=from_model)
     config = config.resolved()
     if resume and from_model is not None:
         raise ConfigError(
@@ -124,27 +126,61 @@ def train(
         if checkpoint is not None:
             path, content, _ = checkpoint
             check_same_run(path, content["config"], config.to_dict(), FREE_ON_RESUME)
+        origin = _origin(directory, checkpoint, resume, from_model)
+        _check_refit(config, origin)
         sets = read_sets(config)
         notes.append(summary(sets))
         if checkpoint is None:
             if resume:
-                notes.append(f"{directory.path} holds no checkpoint yet: starting at epoch 0.")
-            potential = _new_potential(config, sets, from_model)
+                notes.append(_start_note(directory, origin))
+            potential = _new_potential(config, sets, origin)
             state = TrainingState(potential.to(device), config)
-            directory.begin(config)
+            directory.begin(config, {"from": None if origin is None else asdict(origin)})
         else:
             state = _restored(checkpoint, config, sets, device)
             directory.write_config(config)
             notes.append(_resume_note(checkpoint, state))
-        return _run(config, directory, sets, state, from_model, progress, notes)
+        return _run(config, directory, sets, state, origin, progress, notes)
 
 
-def _new_potential(
-    config: TrainingConfig, sets: StructureSets, from_model: str | Path | None
-) -> Potential:
+def _check_refit(config: TrainingConfig, origin: Origin | None) -> None:
+    """Refuse to take E0 anew where no model is started from.
+
+    Raises:
+        ConfigError: naming the option.
+    """
+    if origin is None and config.fine_tuning.energies == "refit":
+        raise ConfigError(
+            "fine_tuning.energies is refit, but the run does not start from a model. "
+            "Give one with --from, or leave fine_tuning.energies out."
+        )
+
+
+def _origin(
+    directory: RunDirectory,
+    checkpoint: Checkpoint | None,
+    resume: bool,
+    from_model: str | Path | None,
+) -> Origin | None:
+    """Return the model that the run starts from, or started from before it was resumed.
+
+    Raises:
+        FineTuningError: that model is needed again, but is gone or was changed.
+    """
+    if not resume:
+        return None if from_model is None else Origin.of(from_model)
+    content = directory.identity() if checkpoint is None else checkpoint[1]
+    found = content.get("from")
+    origin = None if found is None else Origin(**found)
+    if origin is not None and checkpoint is None:
+        origin.check()
+    return origin
+
+
+def _new_potential(config: TrainingConfig, sets: StructureSets, origin: Origin | None) -> Potential:
     dtype = DTYPES[config.dtype]
-    if from_model is not None:
-        return start_from(from_model, config, sets, dtype)
+    if origin is not None:
+        return start_from(origin.path, config, sets, dtype)
     statistics = statistics_of(sets, config)
     seed = config.seed_of("initialisation")
     return Potential(config.design, sets.elements, statistics, dtype=dtype, seed=seed)
@@ -180,27 +216,31 @@ def _resume_note(checkpoint: Checkpoint, state: TrainingState) -> str:
     return note
 
 
+def _start_note(directory: RunDirectory, origin: Origin | None) -> str:
+    start = "random weights" if origin is None else origin.path
+    return f"{directory.path} holds no checkpoint yet: starting at epoch 0 from {start}."
+
+
 def _run(
     config: TrainingConfig,
     directory: RunDirectory,
     sets: StructureSets,
     state: TrainingState,
-    from_model: str | Path | None,
+    origin: Origin | None,
     progress: ProgressOption,
     notes: list[str],
 ) -> TrainingResult:
     """Train from a state, then load the best weights and test them."""
     data = make_data(sets, state.potential, config, state.device)
     identity = _data_identity(sets)
-    provenance = {
-        "run_id": directory.run_id,
-        "data": identity,
+    common = {
         "config": config.to_dict(),
-        "from": None if from_model is None else str(from_model),
+        "data": identity,
+        "from": None if origin is None else asdict(origin),
     }
+    provenance = {"run_id": directory.run_id, **common}
     header = {
-        "config": config.to_dict(),
-        "data": identity,
+        **common,
         "model": describe_potential(state.potential, {}).model_dump(mode="json"),
     }
     kept = directory.keep_metrics(state.records)

@@ -3,8 +3,8 @@
 | file | what |
 |---|---|
 | config.yaml | the config with all defaults and the whole Design written out |
-| run.json | identity of the run and where it was started |
-| metrics.jsonl | one JSON object a validated epoch |
+| run.json | identity of the run, where it was started and from which model |
+| metrics.jsonl | one JSON object an epoch, and one for an unfinished epoch at the end |
 | log.txt | what was printed |
 | checkpoints/step-*.safetensors | the last two states of the run, its best weights in each |
 | model.safetensors | the best model so far, on averaged weights |
@@ -34,6 +34,17 @@ from multiace.training.config import TrainingConfig
 
 KEPT = 2
 """Checkpoints that are kept."""
+
+_WRITTEN = (
+    "config.yaml",
+    "run.json",
+    "metrics.jsonl",
+    "model.safetensors",
+    "errors.json",
+    "not-finite-*.json",
+    "checkpoints/step-*.safetensors",
+)
+"""Files that are written through a temporary one, as patterns."""
 
 FREE_ON_RESUME = (
     "epochs",
@@ -85,18 +96,29 @@ class RunDirectory:
         trained = self.metrics_path.exists() and self.metrics_path.stat().st_size > 0
         return trained or self.model_path.exists() or bool(self.checkpoints)
 
-    def begin(self, config: TrainingConfig) -> None:
-        """Write the config and the identity of a new run."""
+    def begin(self, config: TrainingConfig, start: Mapping[str, Any]) -> None:
+        """Write the identity and the config of a new run.
+
+        Args:
+            config: resolved.
+            start: plain data on what the run starts from, kept with the identity.
+        """
         (self.path / "checkpoints").mkdir(exist_ok=True)
-        self.write_config(config)
         identity = {
             "run_id": self.run_id,
             "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             "host": socket.gethostname(),
             "multiace": __version__,
             **environment(),
+            **start,
         }
         replace_file(self.path / "run.json", json.dumps(identity, indent=2).encode())
+        self.write_config(config)
+
+    def identity(self) -> dict[str, Any]:
+        """Return what `begin` wrote of the run; nothing where no run was begun."""
+        path = self.path / "run.json"
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
 
     def write_config(self, config: TrainingConfig) -> None:
         """Write the config, everything in it spelt out."""
@@ -119,43 +141,52 @@ class RunDirectory:
     def load(self) -> tuple[Path, dict[str, Any], dict[str, Tensor]] | None:
         """Return the newest checkpoint that is whole: its path, content and tensors.
 
+        Newer ones that are not are renamed to `*.damaged`, so that they take no place among those
+        that are kept. If there is none that is whole, all stay as they are.
+
         Returns:
             None if nothing was ever trained here.
 
         Raises:
             ResumeError: there were checkpoints, but none can be used; or one of another run.
         """
-        refused: list[str] = []
+        refused: dict[Path, str] = {}
         for path in self.checkpoints:
             try:
                 content, tensors = read_tensors(path, "checkpoint")
             except ModelFileError as error:
-                refused.append(str(error))
+                refused[path] = str(error)
                 self._note(f"Warning: checkpoint left out: {error}")
                 continue
             self._check_identity(path, content["run_id"])
             if refused:
                 self._note(f"Going on from the one before, {path.name}.")
+            for damaged in refused:
+                damaged.replace(damaged.with_name(f"{damaged.name}.damaged"))
             self.run_id = content["run_id"]
             return path, content, tensors
         if refused or self.has_trained:
             raise ResumeError(
                 f"{self.path} holds a run but no checkpoint that can be used"
-                + "".join(f"\n  {reason}" for reason in refused)
+                + "".join(f"\n  {reason}" for reason in refused.values())
                 + "\nTo begin again, choose another directory with --out or move this one away."
             )
         return None
 
     def _check_identity(self, path: Path, run_id: str) -> None:
-        identity = self.path / "run.json"
-        if not identity.exists():
-            return
-        own = json.loads(identity.read_text()).get("run_id")
+        own = self.identity().get("run_id", run_id)
         if own != run_id:
             raise ResumeError(
-                f"{path} belongs to run {run_id}, but {identity} is of run {own}. Checkpoints of "
-                "another run were copied here: remove those that do not belong."
+                f"{path} belongs to run {run_id}, but {self.path / 'run.json'} is of run {own}. "
+                "Checkpoints of another run were copied here: remove those that do not belong."
             )
+
+    def remove_leftovers(self) -> None:
+        """Remove the temporary files of a process that was killed, and no others."""
+        for written in _WRITTEN:
+            folder, name = (self.path / written).parent, Path(written).name
+            for leftover in folder.glob(f".{name}.[0-9]*.tmp"):
+                leftover.unlink(missing_ok=True)
 
     def keep_metrics(self, n_records: int) -> list[dict[str, Any]]:
         """Drop metrics from after a checkpoint, which will be made again; return the rest."""
@@ -166,9 +197,9 @@ class RunDirectory:
         replace_file(self.metrics_path, "".join(kept).encode())
         return [json.loads(line) for line in kept]
 
-    def dump_batch(self, step: int, content: Mapping[str, Any]) -> Path:
-        """Write down a batch that was not finite."""
-        path = self.path / f"not-finite-{step:010d}.json"
+    def dump_batch(self, where: str, step: int, content: Mapping[str, Any]) -> Path:
+        """Write down a step or a validation (`where`) that was not finite."""
+        path = self.path / f"not-finite-{step:010d}-{where}.json"
         replace_file(path, json.dumps(content, indent=2).encode())
         return path
 
@@ -196,8 +227,7 @@ def open_run(
                 f"{run.path} already holds a run. Continue it with --resume, or choose another "
                 "directory with --out."
             )
-        for leftover in run.path.glob("**/.*.tmp"):
-            leftover.unlink(missing_ok=True)
+        run.remove_leftovers()
         try:
             yield run
         finally:
