@@ -45,15 +45,6 @@ SPELLINGS = {
         {"channels": {0: 4, 1: 4}, "features_l_max": [1, 0, 1]},
         {"channels": [{0: 4, 1: 4, 2: 7}, {0: 4, 1: 2}, 4], "features_l_max": [1, 0, 1]},
     ],
-    "numbers that follow from others": [
-        {"channels": 4, "product_basis": {"correlation": 2}, "l_max": 2},
-        {
-            "channels": 4,
-            "embedding_channels": 4,
-            "product_basis": {"correlation": 2, "l_max": 2},
-            "l_max": 2,
-        },
-    ],
     "widths by degree in any order": [{"channels": {0: 4, 1: 2}}, {"channels": {"1": 2, "0": 4}}],
 }
 
