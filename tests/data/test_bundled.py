@@ -3,6 +3,7 @@
 import hashlib
 import itertools
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from multiace.data import (
     label_table,
     read_structures,
 )
+from multiace.data.bundled import data_path
 from multiace.geometry import build_graph
 
 DYNAMICS = ["train_300K", "test_300K", "test_600K", "test_1200K"]
@@ -148,6 +150,13 @@ def test_forces_are_the_slope_of_the_scans(data, name):
         work = -0.5 * (one.labels.forces + other.labels.forces) * (other.positions - one.positions)
         change = other.labels.energy - one.labels.energy
         assert change == pytest.approx(work.sum(), abs=3e-3 if name == "dihedral" else 0.25)
+
+
+def test_a_data_set_is_a_file_or_a_bundled_one():
+    assert data_path("bundled:malonaldehyde/stretch") == bundled("malonaldehyde/stretch")
+    assert data_path("malonaldehyde/stretch.xyz") == Path("malonaldehyde/stretch.xyz")
+    with pytest.raises(DataError, match="'stretch.xyz' is not a bundled data set"):
+        data_path("bundled:stretch.xyz")
 
 
 def test_an_unknown_name_is_refused_with_the_closest():

@@ -80,7 +80,8 @@ def test_the_plain_label_can_be_passed_over(file):
     path = file(FRAME.replace("energy=-31.5", "energy=-31.5 REF_energy=-40.0"))
     with pytest.raises(DataError, match=r"energy and REF_energy differ by up to 8\.5") as error:
         read_structures(path)
-    assert "energy_key='REF_energy'" in error.value.hint
+    assert "'energy' or 'REF_energy'" in error.value.hint
+    assert "data.keys.energy in a config, --energy-key of `multiace eval" in error.value.hint
     assert read_structures(path, energy_key="REF_energy")[0].labels.energy == -40.0
 
 

@@ -79,7 +79,9 @@ def test_a_term_without_a_label_is_refused_with_the_closest_name(
         table.require([label])
     assert f"the loss has a weight for {label}, but no structure of {tmp_path}" in str(error.value)
     assert f"other names in the files: {present}." in str(error.value)
-    assert f"Set {label}_key to the name that holds it, perhaps '{closest}'" in error.value.hint
+    assert (
+        f"Set data.keys.{label} to the name that holds it, perhaps '{closest}'" in error.value.hint
+    )
 
 
 def test_a_virial_is_pointed_out_where_stress_is_missing(tmp_path):

@@ -44,6 +44,7 @@ def evaluate(
     from multiace.analysis import errors
     from multiace.checkpoint import load_model
     from multiace.data import read_structures
+    from multiace.data.bundled import data_path
 
     potential = load_model(
         model, dtype=None if dtype is None else getattr(torch, dtype), device=device
@@ -59,19 +60,6 @@ def evaluate(
     Console().print(as_text(table))
     if json is not None:
         write_json(json, {"model": str(model), **table.to_json()})
-
-
-def data_path(name: str) -> Path:
-    """Return the file that a name on the command line stands for.
-
-    Example:
-        >>> data_path("bundled:malonaldehyde/stretch").name
-        'stretch.xyz'
-    """
-    from multiace.data import bundled
-
-    prefix, separator, rest = name.partition(":")
-    return bundled(rest) if prefix == "bundled" and separator else Path(name)
 
 
 def as_text(errors: ErrorTable) -> Table:

@@ -74,6 +74,23 @@ BUNDLED: Final[dict[str, Bundled]] = {
 """The bundled files by name: extended XYZ with energy (eV) and forces (eV/Å)."""
 
 
+PREFIX: Final = "bundled:"
+"""What the name of a bundled file begins with, where files are given too."""
+
+
+def data_path(name: str) -> Path:
+    """Return the path of a file, or of a bundled one as `bundled:NAME`.
+
+    Raises:
+        DataError: there is no such bundled file.
+
+    Example:
+        >>> data_path("bundled:malonaldehyde/stretch").name, data_path("a/b.xyz").name
+        ('stretch.xyz', 'b.xyz')
+    """
+    return bundled(name.removeprefix(PREFIX)) if name.startswith(PREFIX) else Path(name)
+
+
 def bundled(name: str) -> Path:
     """Return the path of a bundled file.
 

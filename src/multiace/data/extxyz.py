@@ -319,6 +319,7 @@ def _one_value(
                 f"{key} and {other} differ by up to {difference:.6g}",
                 1,
                 field=name,
-                hint=f"Say which one to use: {name}_key='{key}' or {name}_key='{other}'.",
+                hint=f"Say which one to use, '{key}' or '{other}': data.keys.{name} in a config, "
+                f"--{name}-key of `multiace evaluate`, {name}_key of read_structures.",
             )
     return key, float(value) if name == "energy" else value

@@ -173,7 +173,7 @@ def _missing(label: str, files: Sequence[str]) -> DataError:
             present.update(keys_in_file(file)[kind])
     present -= set(LABELS)
     close = _closest(label, sorted(present))
-    hint = f"Set {label}_key to the name that holds it"
+    hint = f"Set data.keys.{label} to the name that holds it"
     hint += f", perhaps '{close}'" if close else ""
     hint += f", or set the weight of {label} in the loss to 0."
     names = ", ".join(sorted(present)) or "none"

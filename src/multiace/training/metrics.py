@@ -9,6 +9,7 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
+from multiace.analysis.errors import REPORT_UNITS
 from multiace.training.examples import Targets
 from multiace.units import MEV
 
@@ -16,12 +17,7 @@ if TYPE_CHECKING:
     from multiace.potential import Prediction
 
 QUANTITIES = ("energy", "energy_per_atom", "forces", "stress")
-UNITS = {
-    "energy": "meV",
-    "energy_per_atom": "meV/atom",
-    "forces": "meV/Å",
-    "stress": "meV/Å^3",
-}
+UNITS = {quantity: unit for quantity, (unit, _) in REPORT_UNITS.items()}
 
 
 @dataclass(frozen=True, eq=False)

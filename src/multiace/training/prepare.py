@@ -6,14 +6,12 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 import torch
 
 from multiace.data import (
     DataError,
-    bundled,
     compute_statistics,
     is_isolated_atom,
     isolated_atom_energies,
@@ -22,6 +20,7 @@ from multiace.data import (
     split,
 )
 from multiace.data.atomic_energies import Reference
+from multiace.data.bundled import data_path
 from multiace.data.labels import LABELS
 from multiace.design import Statistics
 from multiace.elements import format_elements, sorted_elements, symbol_of
@@ -37,8 +36,6 @@ from multiace.training.examples import (
     collate,
     make_example,
 )
-
-BUNDLED_PREFIX = "bundled:"
 
 
 @dataclass(frozen=True)
@@ -249,13 +246,6 @@ def _read_isolated_atoms(data: Data) -> list[Structure]:
                 "isolated_atom. Put other frames into data.train.",
             )
     return structures
-
-
-def data_path(file: str) -> Path:
-    """Return the path that a file in a config stands for."""
-    if file.startswith(BUNDLED_PREFIX):
-        return bundled(file.removeprefix(BUNDLED_PREFIX))
-    return Path(file)
 
 
 def _require_labels(
