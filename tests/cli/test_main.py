@@ -5,8 +5,10 @@ import subprocess
 import sys
 
 import pytest
+from typer.testing import CliRunner
 
 from multiace.cli import main as cli
+from multiace.cli.main import app
 
 COMMANDS = ["describe", "train", "evaluate", "demo"]
 
@@ -93,6 +95,18 @@ def test_the_traceback_can_be_had(monkeypatch, capsys, tmp_path):
     monkeypatch.setattr(sys, "argv", ["multiace", "evaluate", "absent.safetensors", "absent.xyz"])
     with pytest.raises((ValueError, OSError)):
         cli.main()
+
+
+def test_a_size_for_a_file_is_refused_and_beside_a_file_for_a_preset_taken(tmp_path):
+    path = tmp_path / "design.yaml"
+    path.write_text("{preset: mace, size: small}")
+    runner = CliRunner()
+    refused = runner.invoke(app, ["describe", str(path), "--size", "small"])
+    assert refused.exit_code == 2
+    assert "--size small is for presets" in refused.output
+    found = runner.invoke(app, ["describe", "mace", "--size", "small", "--diff", str(path)])
+    assert found.exit_code == 0, found.output
+    assert "are the same design" in " ".join(found.output.split())
 
 
 def test_two_options_that_exclude_one_another_are_refused(monkeypatch, capsys, tmp_path):

@@ -31,8 +31,10 @@ def describe(
 
     symbols = [symbol.strip() for symbol in elements.split(",")]
     symbols = tuple(sorted(set(symbols), key=atomic_number))
-    found = describe_design(load_design(design, size=_size_of(design, size)), symbols, neighbours)
-    other = None if diff is None else load_design(diff, size=_size_of(diff, size))
+    names = [design] if diff is None else [design, diff]
+    sizes = _sizes_of(names, size)
+    found = describe_design(load_design(design, size=sizes[0]), symbols, neighbours)
+    other = None if diff is None else load_design(diff, size=sizes[1])
     rows = [] if other is None else differences(found.design, other)
     if as_json:
         content = found.to_dict()
@@ -48,11 +50,16 @@ def describe(
         _print_diff(console, design, str(diff), rows)
 
 
-def _size_of(name: str, size: str | None) -> str | None:
-    """A size is for presets; a file says its own."""
-    from multiace.presets import PRESETS
+def _sizes_of(names: list[str], size: str | None) -> list[str | None]:
+    """Give the size to the presets; a file says its own."""
+    from multiace.presets.load import is_file
 
-    return size if name in PRESETS else None
+    if size is not None and all(map(is_file, names)):
+        raise typer.BadParameter(
+            f"--size {size} is for presets, and {' and '.join(names)} says its own. Leave it out, "
+            "or write `size` beside `preset` in the file."
+        )
+    return [None if is_file(name) else size for name in names]
 
 
 def _print(console: Console, name: str, found: Description) -> None:

@@ -75,7 +75,12 @@ def design_fields(content: Any) -> Any:
 def _as_mapping(content: str | Mapping[str, Any]) -> Mapping[str, Any]:
     if not isinstance(content, str):
         return content
-    return {"file" if Path(content).suffix in _FILES else "preset": content}
+    return {"file" if is_file(content) else "preset": content}
+
+
+def is_file(name: str) -> bool:
+    """Whether a name is that of a file, and not of a preset."""
+    return Path(name).suffix in _FILES
 
 
 def _read(path: str) -> dict[str, Any]:
