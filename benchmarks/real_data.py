@@ -6,8 +6,8 @@ DATA is a directory with `3bpa/train_300K.xyz` and `3bpa/iso_atoms.xyz` as publi
 `3bpa/derived/` the published train_mixedT.xyz by temperature: frames 0-166 that are not in
 train_300K as mixedT_300K_notin_train300K.xyz, 167-333 as mixedT_600K.xyz, 334-499 as
 mixedT_1200K.xyz; and the silicon set of Zuo et al. (2020) as `mlearn/Si_{train,test}.xyz` in eV and
-Å, stress with ASE's sign. The configs are those in configs/. Results go to benchmarks/results/real_data_NAME.json, the curves to
-benchmarks/results/real_data.png.
+Å, stress with ASE's sign. The configs are those in configs/. Results go to
+benchmarks/results/real_data_NAME.json, the curves to benchmarks/results/real_data.png.
 """
 
 from __future__ import annotations
