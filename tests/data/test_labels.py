@@ -59,7 +59,10 @@ def test_the_table_prints_as_text_and_through_rich(tmp_path):
 
 
 def test_labels_that_exist_satisfy_the_loss(tmp_path):
-    label_table(read(tmp_path, energy="energy")).require(["energy", "forces"])
+    table = label_table(read(tmp_path, energy="energy"))
+    table.require(["energy", "forces"])
+    with pytest.raises(DataError, match="stress"):
+        table.require(["energy", "forces", "stress"])
 
 
 @pytest.mark.parametrize(

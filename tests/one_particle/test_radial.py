@@ -152,8 +152,10 @@ def test_hidden_features_are_those_of_the_network_written_out(hidden, bias, enve
 def test_each_edge_takes_the_table_of_its_elements(species, table):
     net = network((), species)
     pairs = list(itertools.product(range(3), repeat=2))
-    senders, receivers = (torch.tensor(some) for some in zip(*pairs, strict=True))
-    types = net.edge_types(senders, receivers)
+    elements = torch.tensor([2, 0, 1])  # of nodes 0, 1, 2
+    nodes = elements.argsort()
+    senders, receivers = (nodes[list(some)] for some in zip(*pairs, strict=True))
+    types = net.edge_types(elements, senders, receivers)
     found = [0] * 9 if types is None else types.tolist()
     assert found == [table(j, i) for j, i in pairs]
     assert len(net.weights) == len(set(found))

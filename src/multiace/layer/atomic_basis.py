@@ -57,7 +57,7 @@ class AtomicBasis(nn.Module):
         if self.before_edges is not None:
             h = self.before_edges(h, species)
         u = self.radial_network(edges.radial_basis, edges.envelope)  # (edges, hidden)
-        types = self.radial_network.edge_types(species[edges.senders], species[edges.receivers])
+        types = self.radial_network.edge_types(species, edges.senders, edges.receivers)
         a = self.convolution(
             h,
             edges.harmonics,

@@ -150,11 +150,14 @@ class RadialNetwork(nn.Module):
         return self.last * self.last_factor
 
     def edge_types(
-        self, sender_species: Int[Tensor, " edges"], receiver_species: Int[Tensor, " edges"]
+        self,
+        species: Int[Tensor, " nodes"],
+        senders: Int[Tensor, " edges"],
+        receivers: Int[Tensor, " edges"],
     ) -> Int[Tensor, " edges"] | None:
         """Return which V each edge takes, or None if there is only one."""
         if self.species == "none":
             return None
         if self.species == "pair":
-            return sender_species * self.n_elements + receiver_species
-        return sender_species if self.species == "sender" else receiver_species
+            return species[senders] * self.n_elements + species[receivers]
+        return species[senders if self.species == "sender" else receivers]

@@ -21,13 +21,13 @@ from multiace.deploy.importers.e3nn import (
     convert_atomic_basis,
     convert_readouts,
     fill_linear,
+    foreign_statistics,
     per_element_blocks,
     prefixed,
     slots,
 )
-from multiace.design import Design, Statistics
+from multiace.design import Design
 from multiace.design.layout import SCALAR, layouts
-from multiace.elements import symbol_of
 from multiace.layer.layer import Layer
 from multiace.o3.irreps import Irreps
 from multiace.potential import Potential
@@ -104,13 +104,7 @@ def import_botnet(
     Returns:
         A Potential with the same energies, forces and contributions.
     """
-    symbols = [symbol_of(number) for number in settings["elements"]]
-    statistics = Statistics(
-        mean_neighbours=settings["average_neighbours"],
-        atomic_energies=dict(zip(symbols, settings["atomic_energies"], strict=True)),
-        scale=1.0 if settings["scale"] is None else settings["scale"],
-        shift=0.0 if settings["shift"] is None else settings["shift"],
-    )
+    statistics = foreign_statistics(settings)
     design = botnet_design(weights, settings)
     potential = Potential(design, tuple(settings["elements"]), statistics, dtype=dtype, prune=prune)
     reading = Reading(weights)

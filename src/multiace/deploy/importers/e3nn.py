@@ -13,13 +13,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
+from multiace.design import Statistics
 from multiace.design.layout import Path
+from multiace.elements import symbol_of
 from multiace.kernels.tables import ConvolutionTable
 from multiace.layer.atomic_basis import AtomicBasis
 from multiace.layer.linear import EquivariantLinear
@@ -91,6 +93,17 @@ class Reading(Mapping[str, Tensor]):
                 "the file has trained Bessel frequencies, which are not supported: "
                 "only n pi / cutoff are. The model cannot be imported."
             )
+
+
+def foreign_statistics(settings: Mapping[str, Any]) -> Statistics:
+    """Read E0, shift, scale and mean neighbours off the settings of a foreign model."""
+    symbols = [symbol_of(number) for number in settings["elements"]]
+    return Statistics(
+        mean_neighbours=settings["average_neighbours"],
+        atomic_energies=dict(zip(symbols, settings["atomic_energies"], strict=True)),
+        scale=1.0 if settings["scale"] is None else settings["scale"],
+        shift=0.0 if settings["shift"] is None else settings["shift"],
+    )
 
 
 @dataclass(frozen=True)

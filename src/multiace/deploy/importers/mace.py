@@ -22,13 +22,13 @@ from multiace.deploy.importers.e3nn import (
     convert_atomic_basis,
     convert_readouts,
     fill_linear,
+    foreign_statistics,
     linear_blocks,
     per_element_blocks,
     prefixed,
     slots,
 )
-from multiace.design import Design, Statistics
-from multiace.elements import symbol_of
+from multiace.design import Design
 from multiace.layer.layer import Layer
 from multiace.layer.message import Message
 from multiace.o3.couplings import product_couplings
@@ -108,13 +108,7 @@ def import_mace(
     Returns:
         A Potential with the same energies, forces and stress.
     """
-    symbols = [symbol_of(number) for number in settings["elements"]]
-    statistics = Statistics(
-        mean_neighbours=settings["average_neighbours"],
-        atomic_energies=dict(zip(symbols, settings["atomic_energies"], strict=True)),
-        scale=settings["scale"],
-        shift=settings["shift"],
-    )
+    statistics = foreign_statistics(settings)
     elements = tuple(settings["elements"])
     potential = Potential(mace_design(settings), elements, statistics, dtype=dtype, prune=prune)
     reading = Reading(weights)
