@@ -67,11 +67,11 @@ class Reading(Mapping[str, Tensor]):
     def __contains__(self, name: object) -> bool:
         return name in self._tensors
 
-    def check_complete(self, cutoff: float) -> None:
+    def check_all_read(self, not_weights: re.Pattern[str]) -> None:
         """Refuse a file with weights that no part of our model stands for.
 
         Args:
-            cutoff: Å, to see whether the Bessel frequencies are n pi / cutoff.
+            not_weights: names of tensors that need no part.
 
         Raises:
             ValueError: names the tensors.
@@ -79,13 +79,24 @@ class Reading(Mapping[str, Tensor]):
         left = sorted(
             name
             for name in set(self._tensors) - self._read
-            if self._tensors[name].numel() and not _NOT_WEIGHTS.fullmatch(name)
+            if self._tensors[name].numel() and not not_weights.fullmatch(name)
         )
         if left:
             raise ValueError(
                 f"the file has weights of parts that are not supported: {', '.join(left[:5])}"
                 f"{' and others' if len(left) > 5 else ''}. The model cannot be imported."
             )
+
+    def check_complete(self, cutoff: float) -> None:
+        """Refuse weights that nothing stands for, and trained Bessel frequencies.
+
+        Args:
+            cutoff: Å, to see whether the Bessel frequencies are n pi / cutoff.
+
+        Raises:
+            ValueError: names the tensors.
+        """
+        self.check_all_read(_NOT_WEIGHTS)
         frequencies = self["radial_embedding.bessel_fn.bessel_weights"].double()
         n = torch.arange(1, len(frequencies) + 1, dtype=torch.float64)
         if not torch.allclose(frequencies, n * torch.pi / cutoff, rtol=1e-6):
@@ -169,13 +180,14 @@ def _cut(
     return blocks
 
 
-def path_sign(path: Path, weights: Weights) -> float:
+def path_sign(path: Path, weights: Weights, *, edges_reversed: bool = True) -> float:
     """Return the factor of a path: edge direction, and sign of e3nn's coupling against ours.
 
     Args:
         path: the path.
         weights: everything in the file; e3nn keeps its non-trivial couplings as buffers
             `_w3j_{l_in}_{l_edge}_{l_out}`, those with some l = 0 are positive.
+        edges_reversed: whether the file's edge vectors are receiver - sender.
     """
     l_in, l_edge, l_out = path.irrep_in.l, path.l_edge, path.irrep_out.l
     name = f"_w3j_{l_in}_{l_edge}_{l_out}"
@@ -185,7 +197,8 @@ def path_sign(path: Path, weights: Weights) -> float:
         theirs = torch.eye(2 * degree + 1, dtype=torch.float64).reshape(ours.shape)
     else:
         theirs = weights[next(key for key in weights if key.endswith(name))].double()
-    return float(torch.sign((ours * theirs).sum())) * (-1.0) ** l_edge
+    sign = float(torch.sign((ours * theirs).sum()))
+    return sign * (-1.0) ** l_edge if edges_reversed else sign
 
 
 def convert_atomic_basis(
@@ -195,6 +208,8 @@ def convert_atomic_basis(
     irreps_in: Irreps,
     linear_out: Irreps,
     foreign: list[Slot],
+    *,
+    edges_reversed: bool = True,
 ) -> dict[str, Tensor]:
     """Map `linear_up`, the radial network and `linear` of an interaction block.
 
@@ -205,6 +220,7 @@ def convert_atomic_basis(
         irreps_in: irreps of its input features.
         linear_out: irreps of its `linear`.
         foreign: its paths.
+        edges_reversed: whether its edge vectors are receiver - sender.
 
     Returns:
         Name within `ours` -> tensor.
@@ -224,7 +240,7 @@ def convert_atomic_basis(
     result["radial_network.last"] = torch.cat(
         [
             last[..., columns[path] : columns[path] + width[path.irrep_in]]
-            * path_sign(path, theirs)
+            * path_sign(path, theirs, edges_reversed=edges_reversed)
             for path in map(Path._make, table.paths)
         ],
         dim=-1,
