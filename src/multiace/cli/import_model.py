@@ -1,0 +1,67 @@
+"""`multiace import`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+
+def import_model(
+    peer: Annotated[Literal["mace", "nequip"], typer.Argument(help="The code that made the file.")],
+    file: Annotated[
+        Path, typer.Argument(help="Its model file, or a neutral file.", exists=True, dir_okay=False)
+    ],
+    python: Annotated[
+        str | None,
+        typer.Option(
+            help="Python in which that code is installed; it opens the file, we never do.",
+            metavar="INTERPRETER",
+        ),
+    ] = None,
+    head: Annotated[
+        str | None, typer.Option(help="Head to read, where the model has several.", metavar="NAME")
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Model file to write; default: FILE.safetensors here.", metavar="FILE"),
+    ] = None,
+    dtype: Annotated[
+        Literal["float32", "float64"] | None,
+        typer.Option(help="Precision of the weights; default: that of the model."),
+    ] = None,
+) -> None:
+    """Turn a model of mace-torch or NequIP into one of ours: same energies, forces and stress.
+
+    Models of other codes are pickles, which can run code when they are opened. So FILE is opened
+    by a script that runs in INTERPRETER, and only the tensors and settings that it writes are read
+    here. What is supported is named in docs/importing.md; all else is refused by name.
+    """
+    from multiace.checkpoint import save_model
+    from multiace.deploy.importers.foreign_model import import_model as import_foreign
+    from multiace.elements import format_elements
+
+    imported = import_foreign(peer, file, interpreter=python, head=head, dtype=dtype)
+    target = Path(f"{file.stem}.safetensors") if out is None else out
+    if target.resolve() == file.resolve():
+        raise ValueError(f"{target} is the file to import. Give another name with --out.")
+    potential = imported.potential
+    save_model(target, potential, imported.provenance)
+    versions = imported.provenance["versions"].items()
+    facts = Table(box=None, show_header=False)
+    facts.add_column(style="cyan")
+    facts.add_column()
+    for fact, text in (
+        ("model", str(target)),
+        ("made by", ", ".join(f"{name} {version}" for name, version in versions)),
+        ("elements", format_elements(potential.elements)),
+        ("cutoff", f"{potential.cutoff:g} Å"),
+        ("design", potential.design.content_hash[:16]),
+        ("parameters", f"{potential.n_parameters:,}"),
+        ("precision", str(potential.dtype).removeprefix("torch.")),
+    ):
+        facts.add_row(fact, text)
+    Console(highlight=False).print(facts)
