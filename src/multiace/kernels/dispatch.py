@@ -31,7 +31,23 @@ class Kernels:
 
 
 REFERENCE = Kernels("reference", EdgeBasis, Convolution, Linear, PolynomialProduct, Gate)
-_IMPLEMENTATIONS = {REFERENCE.name: REFERENCE}
+
+
+@lru_cache(maxsize=1)
+def _cpu() -> Kernels:
+    """Return the compiled kernels.
+
+    Raises:
+        KernelLibraryError: they are not installed.
+    """
+    from multiace.kernels.cpu.convolution import Convolution as FusedConvolution
+    from multiace.kernels.cpu.library import library
+
+    library()
+    return Kernels("cpu", EdgeBasis, FusedConvolution, Linear, PolynomialProduct, Gate)
+
+
+_IMPLEMENTATIONS: dict[str, Callable[[], Kernels]] = {"reference": lambda: REFERENCE, "cpu": _cpu}
 
 
 def select_kernels(name: str = "auto") -> Kernels:
@@ -51,10 +67,19 @@ def select_kernels(name: str = "auto") -> Kernels:
             f"kernels must be 'auto' or one of {sorted(_IMPLEMENTATIONS)}, got {name!r}. "
             "Choose one that is installed; none is ever replaced silently."
         )
-    return _IMPLEMENTATIONS[name]
+    return _IMPLEMENTATIONS[name]()
 
 
 @lru_cache(maxsize=1)
 def _automatic() -> Kernels:
-    _LOG.info("kernels: reference (PyTorch), the only implementation installed")
-    return REFERENCE
+    from multiace.kernels.cpu.library import KernelLibraryError, library
+
+    try:
+        kernels = _cpu()
+    except KernelLibraryError as error:
+        _LOG.warning(
+            "kernels: reference (PyTorch), many times slower than compiled ones. %s", error
+        )
+        return REFERENCE
+    _LOG.info("kernels: cpu (compiled, %s)", library().instruction_set)
+    return kernels

@@ -1,0 +1,46 @@
+// sum_{j in N(i)} R_{p c}(j -> i) sum_{a m} C^p_{a m b} Y_m(j -> i) h_{j a c} and its derivatives.
+//
+// | symbol | argument | shape |
+// |---|---|---|
+// | h | features | (senders' nodes, dim_in) |
+// | Y | harmonics | (edges, lm) |
+// | u | hidden | (edges, n_hidden) |
+// | V | weights | (types, n_hidden, n_weights) |
+// | R = u V, or a spline | never stored | |
+// | A | pooled | (receivers' nodes, dim_out) |
+//
+// Dots are tangents: a `_dot` is the rate of change of an operand along one direction.
+#pragma once
+
+#include <cstdint>
+
+extern "C" {
+
+struct MultiaceConvolution {
+  const int64_t* table;  // see multiace.kernels.cpu.convolution
+  int64_t n_senders, n_receivers, n_edges, n_hidden, n_types, n_threads;
+  const int64_t *senders, *receivers, *edge_types;  // edge_types may be null: one type
+  const void *features, *harmonics, *hidden, *weights;
+  // Radial functions from a table of cubic B-splines instead of u V: R = sum_q basis_q table[knot + q].
+  // weights is then (types, n_knots, n_weights), and hidden is not read.
+  const int64_t* knots;                          // (edges), or null
+  const void *spline_basis, *spline_slope;       // (edges, 4): values and derivatives by distance
+  int64_t n_knots;
+  const void* cotangent;                         // g: (receivers' nodes, dim_out)
+  const void *features_dot, *harmonics_dot, *hidden_dot, *weights_dot;  // each may be null: zero
+  // Results; those that are null are not computed.
+  void* pooled;                                  // forward: A; double backward: A dot
+  void *features_gradient, *harmonics_gradient, *hidden_gradient, *weights_gradient;
+  void* distance_gradient;                       // (edges), with a spline
+};
+
+// pooled = A
+int multiace_convolution_forward_f32(const MultiaceConvolution*);
+int multiace_convolution_forward_f64(const MultiaceConvolution*);
+// gradients of <cotangent, A>
+int multiace_convolution_backward_f32(const MultiaceConvolution*);
+int multiace_convolution_backward_f64(const MultiaceConvolution*);
+// tangents, along the dots, of A and of the gradients of <cotangent, A>
+int multiace_convolution_double_backward_f32(const MultiaceConvolution*);
+int multiace_convolution_double_backward_f64(const MultiaceConvolution*);
+}

@@ -1,0 +1,295 @@
+"""Make operations that PyTorch differentiates to any order of three kernels each.
+
+An operation f(x_1 .. x_n; constants) -> outputs has
+
+| kernel | computes |
+|---|---|
+| `forward` | f |
+| `backward` | d<g, f>/dx_k, for a cotangent g of each output |
+| `double_backward` | tangents of f and of these gradients, along a direction dx of the inputs |
+
+The last is the gradient of the gradient: with phi = sum_k <dx_k, d<g, f>/dx_k>, the tangent of f
+is d phi/dg and the tangent of the k-th gradient is d phi/dx_k. Derivatives beyond these are those
+of the operation's definition in `kernels.reference`.
+
+Each kernel is registered with `torch.library`, with a version for fake tensors, so that
+`torch.compile` and `torch.export` see one opaque operation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import FunctionCtx
+
+_LIBRARY = torch.library.Library("multiace", "DEF")
+
+Outputs = tuple[Tensor, ...]
+Kernel = Callable[..., Outputs]
+
+
+@dataclass(frozen=True)
+class Operation:
+    """The kernels of one operation; tensors first, then constants.
+
+    Args:
+        name: what it is called in `torch.ops.multiace`.
+        inputs: names of the tensors to differentiate by.
+        constants: the rest of the schema, such as "Tensor senders, int dim_out".
+        n_outputs: number of outputs.
+        forward: (*inputs, *constants) -> outputs.
+        backward: (needed, *cotangents, *inputs, *constants) -> a gradient for each input, an
+            empty tensor where it is not needed.
+        double_backward: (needed, *dots, *cotangents, *inputs, *constants) -> tangents of the
+            outputs, then of each gradient, empty where not needed; a dot may be None: zero.
+        fake: (*inputs, *constants) -> empty outputs.
+        reference: the definition, (*inputs, *constants) -> outputs.
+    """
+
+    name: str
+    inputs: tuple[str, ...]
+    constants: str
+    n_outputs: int
+    forward: Kernel
+    backward: Kernel
+    double_backward: Kernel
+    fake: Kernel
+    reference: Kernel
+
+    def register(self) -> Callable[..., Any]:
+        """Register the three kernels; return the differentiable operation."""
+        n_in, n_out = len(self.inputs), self.n_outputs
+        tensors = ", ".join(f"Tensor {name}" for name in self.inputs)
+        cotangents = ", ".join(f"Tensor cotangent{k}" for k in range(n_out))
+        dots = ", ".join(f"Tensor? {name}_dot" for name in self.inputs)
+        once = f"{tensors}, {self.constants}"
+        _define(self.name, once, n_out, self.forward, self.fake)
+        first = f"bool[] needed, {cotangents}, {once}"
+        _define(f"{self.name}_backward", first, n_in, self.backward, self._fake_backward)
+        second = f"bool[] needed, {dots}, {cotangents}, {once}"
+        _define(
+            f"{self.name}_double_backward",
+            second,
+            n_out + n_in,
+            self.double_backward,
+            self._fake_double_backward,
+        )
+        function = _first_function(self, _second_function(self, _third_function(self)))
+
+        def differentiable(*arguments: Any) -> Any:
+            return function.apply(*arguments)
+
+        _LIBRARY.impl(self.name, differentiable, "Autograd")
+        return getattr(torch.ops.multiace, self.name).default
+
+    def _fake_backward(self, needed: Sequence[bool], *arguments: Any) -> Outputs:
+        inputs = arguments[self.n_outputs :][: len(self.inputs)]
+        return tuple(
+            torch.empty_like(x) if wanted else x.new_empty(0)
+            for x, wanted in zip(inputs, needed, strict=True)
+        )
+
+    def _fake_double_backward(self, needed: Sequence[bool], *arguments: Any) -> Outputs:
+        n_in = len(self.inputs)
+        cotangents = arguments[n_in : n_in + self.n_outputs]
+        inputs = arguments[n_in + self.n_outputs :][:n_in]
+        return tuple(
+            torch.empty_like(x) if wanted else x.new_empty(0)
+            for x, wanted in zip((*cotangents, *inputs), needed, strict=True)
+        )
+
+    def reference_double_backward(
+        self, dots: Sequence[Tensor | None], *arguments: Any
+    ) -> tuple[Tensor, ...]:
+        """Return what `double_backward` does, by differentiating the definition twice."""
+        n_in, n_out = len(self.inputs), self.n_outputs
+        cotangents, inputs = arguments[:n_out], arguments[n_out : n_out + n_in]
+        outputs = self.reference(*inputs, *arguments[n_out + n_in :])
+        first = torch.autograd.grad(
+            outputs, inputs, cotangents, create_graph=True, materialize_grads=True
+        )
+        phi = sum((dot * g).sum() for dot, g in zip(dots, first, strict=True) if dot is not None)
+        assert isinstance(phi, Tensor)
+        return torch.autograd.grad(
+            phi, (*cotangents, *inputs), create_graph=True, materialize_grads=True
+        )
+
+
+def _define(name: str, arguments: str, n_results: int, kernel: Kernel, fake: Kernel) -> None:
+    results = "Tensor" if n_results == 1 else f"({', '.join(['Tensor'] * n_results)})"
+    _LIBRARY.define(f"{name}({arguments}) -> {results}")
+
+    def unpacked(function: Kernel) -> Callable[..., Any]:
+        if n_results > 1:
+            return function
+        return lambda *arguments: function(*arguments)[0]
+
+    _LIBRARY.impl(name, unpacked(kernel), "CPU")
+    torch.library.register_fake(f"multiace::{name}", unpacked(fake), lib=_LIBRARY)
+
+
+def _call(name: str, *arguments: Any) -> tuple[Tensor, ...]:
+    """Run a registered kernel beneath autograd."""
+    with torch._C._AutoDispatchBelowAutograd():
+        result = getattr(torch.ops.multiace, name).default(*arguments)
+    return (result,) if isinstance(result, Tensor) else tuple(result)
+
+
+def _wanted(ctx: FunctionCtx, arguments: Sequence[Any]) -> list[bool]:
+    """Which arguments' gradients this backward pass will use.
+
+    `needs_input_grad` says only whether an argument requires a gradient at all; forces need none
+    of the weights, and the gradient of a loss none of the positions.
+    """
+    needed = list(ctx.needs_input_grad)  # type: ignore[attr-defined]
+    ask = getattr(torch._C, "_will_engine_execute_node", None)
+    nodes = getattr(ctx, "next_functions", None)
+    if ask is None or nodes is None or torch.compiler.is_compiling():
+        return needed
+    positions = [k for k, argument in enumerate(arguments) if isinstance(argument, Tensor)]
+    for k, (node, _) in zip(positions, nodes, strict=True):
+        if needed[k] and node is not None:
+            needed[k] = _executes(ask, node)
+    return needed
+
+
+def _executes(ask: Callable[[Any], bool], node: Any) -> bool:
+    try:
+        return ask(node)
+    except RuntimeError:  # a leaf whose gradient was asked for by name
+        return True
+
+
+def _save(ctx: Any, arguments: Sequence[Any]) -> None:
+    """Keep tensors as autograd wants them kept, and the rest as it is."""
+    ctx.layout = [isinstance(argument, Tensor) for argument in arguments]
+    ctx.others = [argument for argument in arguments if not isinstance(argument, Tensor)]
+    ctx.save_for_backward(*(argument for argument in arguments if isinstance(argument, Tensor)))
+
+
+def _saved(ctx: Any) -> list[Any]:
+    tensors, others = iter(ctx.saved_tensors), iter(ctx.others)
+    return [next(tensors) if is_tensor else next(others) for is_tensor in ctx.layout]
+
+
+def _single(outputs: tuple[Tensor, ...]) -> Any:
+    return outputs[0] if len(outputs) == 1 else outputs
+
+
+def _gradients(results: Sequence[Tensor], needed: Sequence[bool], rest: int) -> tuple[Any, ...]:
+    used = [result if wanted else None for result, wanted in zip(results, needed, strict=True)]
+    return (*used, *[None] * rest)
+
+
+def _first_function(operation: Operation, second: Any) -> Any:
+    """f, whose backward is `second`."""
+    n_in = len(operation.inputs)
+
+    class First(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, *arguments: Any) -> Any:
+            _save(ctx, arguments)
+            return _single(_call(operation.name, *arguments))
+
+        @staticmethod
+        def backward(ctx: Any, *cotangents: Tensor) -> Any:
+            arguments = _saved(ctx)
+            needed = _wanted(ctx, arguments)[:n_in]
+            results = second.apply(needed, *cotangents, *arguments)
+            return _gradients(_several(results), needed, len(arguments) - n_in)
+
+    return First
+
+
+def _second_function(operation: Operation, third: Any) -> Any:
+    """The gradients of f, whose backward is `third`."""
+    n_in, n_out = len(operation.inputs), operation.n_outputs
+
+    class Second(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, needed: list[bool], *arguments: Any) -> Any:
+            _save(ctx, arguments)
+            ctx.needed = needed
+            ctx.set_materialize_grads(False)
+            return _single(_call(f"{operation.name}_backward", needed, *arguments))
+
+        @staticmethod
+        def backward(ctx: Any, *dots: Tensor | None) -> Any:
+            arguments = _saved(ctx)
+            dots = tuple(
+                dot if wanted else None for dot, wanted in zip(dots, ctx.needed, strict=True)
+            )
+            needed = _wanted(ctx, [None, *arguments])[1 : 1 + n_out + n_in]
+            if all(dot is None for dot in dots):
+                return (None,) * (1 + len(arguments))
+            results = third.apply(needed, *dots, *arguments)
+            rest = len(arguments) - n_out - n_in
+            return (None, *_gradients(_several(results), needed, rest))
+
+    return Second
+
+
+def _third_function(operation: Operation) -> Any:
+    """The gradients of the gradients; what comes after is the definition's."""
+    n_in, n_out = len(operation.inputs), operation.n_outputs
+    n_tensors = n_in + n_out + n_in
+
+    class Third(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, needed: list[bool], *arguments: Any) -> Any:
+            _save(ctx, arguments)
+            ctx.needed = needed
+            ctx.set_materialize_grads(False)
+            return _single(_call(f"{operation.name}_double_backward", needed, *arguments))
+
+        @staticmethod
+        def backward(ctx: Any, *cotangents: Tensor | None) -> Any:
+            arguments = _saved(ctx)
+            with torch.enable_grad():
+                # views: the derivative by one argument must not pass through another's history
+                own = [
+                    _fresh(a) if isinstance(a, Tensor) and k < n_tensors else a
+                    for k, a in enumerate(arguments)
+                ]
+                results = operation.reference_double_backward(own[:n_in], *own[n_in:])
+                used = [
+                    (result, cotangent)
+                    for result, cotangent, wanted in zip(
+                        results, cotangents, ctx.needed, strict=True
+                    )
+                    if wanted and cotangent is not None and result.requires_grad
+                ]
+                tensors = [a for a in own[:n_tensors] if a is not None]
+                gradients = (
+                    torch.autograd.grad(
+                        [result for result, _ in used],
+                        tensors,
+                        [cotangent for _, cotangent in used],
+                        create_graph=torch.is_grad_enabled(),
+                        allow_unused=True,
+                    )
+                    if used
+                    else (None,) * len(tensors)
+                )
+            remaining = iter(gradients)
+            of_tensors = [None if a is None else next(remaining) for a in own[:n_tensors]]
+            return (None, *of_tensors, *[None] * (len(arguments) - n_tensors))
+
+    return Third
+
+
+def _fresh(tensor: Tensor) -> Tensor:
+    return tensor.view_as(tensor) if tensor.requires_grad else tensor.detach().requires_grad_()
+
+
+def _several(results: Any) -> tuple[Tensor, ...]:
+    return (results,) if isinstance(results, Tensor) else tuple(results)
+
+
+def threads() -> int:
+    """Return how many threads a kernel may use: as many as torch."""
+    return torch.get_num_threads()
