@@ -1,0 +1,3 @@
+"""What makes the golden files needs the environments of other codes."""
+
+collect_ignore = ["make"]
