@@ -180,7 +180,7 @@ void uncouple(const Table& table, const Path& path, const T* t, int64_t lanes, T
 
 /// R of a node's edges for one chunk of paths: (n, chunk.n_weights), u V or the spline.
 template <class T>
-void radial(const Table& table, const MultiaceConvolution& c, const Neighbourhood<T>& near, const Chunk& chunk,
+void radial(const MultiaceConvolution& c, const Neighbourhood<T>& near, const Chunk& chunk,
             size_t k, const PackedWeights<T>& packed, const T* hidden, bool accumulate, T* r) {
   const int64_t width = chunk.n_weights;
   for (size_t run = 0; run + 1 < near.runs.size(); ++run) {
@@ -441,11 +441,11 @@ struct Tile {
                    const PackedWeights<T>& weights, const PackedWeights<T>& weights_dot) {
     const Chunk& chunk = table.chunks[k];
     if (c.knots) return spline(table, c, near, chunk, c.spline_basis, r);
-    radial(table, c, near, chunk, k, weights, near.hidden, false, r);
+    radial(c, near, chunk, k, weights, near.hidden, false, r);
     if (r_dot == nullptr) return;
-    if (near.hidden_dot) radial(table, c, near, chunk, k, weights, near.hidden_dot, false, r_dot);
+    if (near.hidden_dot) radial(c, near, chunk, k, weights, near.hidden_dot, false, r_dot);
     else std::fill(r_dot, r_dot + near.n * chunk.n_weights, T(0));
-    if (c.weights_dot) radial(table, c, near, chunk, k, weights_dot, near.hidden, true, r_dot);
+    if (c.weights_dot) radial(c, near, chunk, k, weights_dot, near.hidden, true, r_dot);
   }
 
   Operands<T> operands(const Table& table, const MultiaceConvolution& c, const Neighbourhood<T>& near,
@@ -604,9 +604,11 @@ void over_senders(const MultiaceConvolution& c) {
       }
       for (int64_t e = 0; e < near.n; ++e) {
         const int64_t edge = near.edge[e];
-        if (gy)
+        if (gy) {
+          T* row = static_cast<T*>(c.harmonics_gradient) + edge * table.n_harmonics;
           for (int64_t m = 0; m < table.n_harmonics; ++m)
-            static_cast<T*>(c.harmonics_gradient)[edge * table.n_harmonics + m] = gy[m * near.lanes + e];
+            row[m] = gy[m * near.lanes + e] + (c.add_harmonics_gradient ? row[m] : T(0));
+        }
         if (gu)
           std::copy(gu + e * c.n_hidden, gu + (e + 1) * c.n_hidden,
                     static_cast<T*>(c.hidden_gradient) + edge * c.n_hidden);

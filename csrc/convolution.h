@@ -31,7 +31,8 @@ struct MultiaceConvolution {
   // Results; those that are null are not computed.
   void* pooled;                                  // forward: A; double backward: A dot
   void *features_gradient, *harmonics_gradient, *hidden_gradient, *weights_gradient;
-  void* distance_gradient;                       // (edges), with a spline
+  void* distance_gradient;                       // (edges), with a spline; added to
+  int64_t add_harmonics_gradient;                // whether harmonics_gradient is added to
 };
 
 // pooled = A

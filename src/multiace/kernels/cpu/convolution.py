@@ -38,6 +38,7 @@ class Arguments(ctypes.Structure):
             (f"{name}_gradient", ctypes.c_void_p)
             for name in "features harmonics hidden weights distance".split()
         ),
+        ("add_harmonics_gradient", ctypes.c_int64),
     )
 
 
@@ -151,7 +152,7 @@ def _arguments(inputs: Sequence[Tensor], constants: Sequence, keep: list) -> Arg
     )
 
 
-def _forward(*arguments) -> tuple[Tensor, ...]:  # noqa: ANN002
+def _forward(*arguments) -> tuple[Tensor, ...]:
     inputs, constants = arguments[:4], arguments[4:]
     keep: list = []
     call = _arguments(inputs, constants, keep)
@@ -171,7 +172,7 @@ def _results(call: Arguments, inputs: Sequence[Tensor], needed: Sequence[bool]) 
     return results
 
 
-def _backward(needed: Sequence[bool], cotangent: Tensor, *arguments) -> tuple[Tensor, ...]:  # noqa: ANN002
+def _backward(needed: Sequence[bool], cotangent: Tensor, *arguments) -> tuple[Tensor, ...]:
     inputs, constants = arguments[:4], arguments[4:]
     keep = contiguous([cotangent])
     call = _arguments(inputs, constants, keep)
@@ -182,7 +183,7 @@ def _backward(needed: Sequence[bool], cotangent: Tensor, *arguments) -> tuple[Te
     return tuple(results)
 
 
-def _double_backward(needed: Sequence[bool], *arguments) -> tuple[Tensor, ...]:  # noqa: ANN002
+def _double_backward(needed: Sequence[bool], *arguments) -> tuple[Tensor, ...]:
     dots, cotangent = arguments[:4], arguments[4]
     inputs, constants = arguments[5:9], arguments[9:]
     keep = contiguous([cotangent, *dots])
@@ -198,11 +199,11 @@ def _double_backward(needed: Sequence[bool], *arguments) -> tuple[Tensor, ...]: 
     return (pooled if needed[0] else pooled.new_empty(0), *results)
 
 
-def _fake(*arguments) -> tuple[Tensor, ...]:  # noqa: ANN002
+def _fake(*arguments) -> tuple[Tensor, ...]:
     return (arguments[0].new_empty((arguments[0].shape[0], arguments[-1])),)
 
 
-def _reference(*arguments) -> tuple[Tensor, ...]:  # noqa: ANN002
+def _reference(*arguments) -> tuple[Tensor, ...]:
     *tensors, words, _ = arguments
     definition = Definition(_TABLES[int(words[0])]).to(tensors[0].dtype)
     return (definition(*tensors),)
