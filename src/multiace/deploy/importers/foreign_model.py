@@ -15,6 +15,7 @@ import torch
 from multiace.deploy.importers import exporters
 from multiace.deploy.importers.mace import import_mace
 from multiace.deploy.importers.neutral import ImportModelError, Neutral, is_neutral, read_neutral
+from multiace.deploy.importers.nequip import import_nequip
 from multiace.potential import Potential
 
 _DTYPES = {"float32": torch.float32, "float64": torch.float64}
@@ -25,10 +26,12 @@ class Importer(Protocol):
 
     def __call__(
         self, neutral: Neutral, *, head: str | None, dtype: torch.dtype, prune: bool = True
-    ) -> Potential: ...
+    ) -> Potential:
+        """Return the Potential; refuse by name what is not supported."""
+        ...
 
 
-IMPORTERS: dict[str, Importer] = {"mace": import_mace}
+IMPORTERS: dict[str, Importer] = {"mace": import_mace, "nequip": import_nequip}
 """Peer -> what builds a Potential from its neutral files; its exporter is `exporters/PEER.py`."""
 
 
