@@ -9,6 +9,7 @@ import torch
 from ase.data import covalent_radii
 from scipy import constants
 
+from multiace.design.spec import ZBL
 from multiace.elements import SYMBOLS
 from multiace.repulsion import Repulsion
 
@@ -16,6 +17,7 @@ ELEMENTS = (1, 8, 29)
 BOHR = constants.physical_constants["Bohr radius"][0] * 1e10  # Å
 COULOMB = constants.e / (4 * math.pi * constants.epsilon_0) * 1e10  # eV Å
 CONSTANTS = 1e-8  # tables of different years
+_C, _K = (0.1818, 0.5099, 0.2802, 0.02817), (3.2, 0.9423, 0.4028, 0.2016)
 PAIRS = list(itertools.product(range(3), repeat=2))
 
 
@@ -52,6 +54,29 @@ def test_each_atom_has_half_of_the_energy_of_its_pairs(j, i):
     distances = np.array([0.05, 0.3, 0.6, 0.9, 0.999, 1.0, 1.5]) * contact
     expected = [zbl(ELEMENTS[j], ELEMENTS[i], r) / 2 for r in distances]
     np.testing.assert_allclose(of_pair(j, i, distances), expected, rtol=CONSTANTS, atol=1e-12)
+
+
+def test_constants_are_those_given():
+    constants = {"length": 0.4543 * 0.529, "power": 0.3, "coulomb": 14.3996, "envelope_power": 5}
+    r, (z_j, z_i) = 0.4, (8, 29)
+    x = r / (0.4543 * 0.529 / (z_i**0.3 + z_j**0.3))
+    phi = sum(c * math.exp(-k * x) for c, k in zip(_C, _K, strict=True))
+    d = r / (covalent_radii[z_i] + covalent_radii[z_j])
+    envelope = 1 - 21 * d**5 + 35 * d**6 - 15 * d**7
+    expected = 14.3996 * z_j * z_i / r * phi * envelope
+    found = Repulsion(ELEMENTS, **constants)(
+        torch.tensor([r, r], dtype=torch.float64),
+        torch.tensor([1, 0]),
+        torch.tensor([0, 1]),
+        torch.tensor([1, 2]),
+    )
+    assert found.sum().item() == pytest.approx(expected, rel=1e-12)
+
+
+def test_usual_constants_are_the_defaults_of_a_design():
+    usual, of_design = Repulsion(ELEMENTS), ZBL()
+    for name in ZBL.model_fields:
+        assert getattr(usual, name) == getattr(of_design, name)
 
 
 def test_energies_of_several_neighbours_add_up():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, Float64, Int
@@ -27,6 +27,7 @@ class Baseline(nn.Module):
         per_element: one shift and scale for each element.
         trainable: train shift and scale.
         zbl: none, outside or inside.
+        zbl_constants: of `Repulsion`, where they are not the usual ones.
         dtype: dtype of the trained numbers.
 
     Raises:
@@ -47,6 +48,7 @@ class Baseline(nn.Module):
         per_element: bool,
         trainable: bool,
         zbl: Literal["none", "outside", "inside"],
+        zbl_constants: Mapping[str, Any] | None = None,
         dtype: torch.dtype,
     ) -> None:
         super().__init__()
@@ -64,7 +66,9 @@ class Baseline(nn.Module):
             self.scale = nn.Parameter(self.scale.to(dtype))
         if trainable and shifted:
             self.shift = nn.Parameter(self.shift.to(dtype))
-        self.repulsion = None if zbl == "none" else Repulsion(elements)
+        self.repulsion = None
+        if zbl != "none":
+            self.repulsion = Repulsion(elements, **(zbl_constants or {}))
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Baseline:
         """Follow the model to its device, but keep E0, shift and scale in float64."""

@@ -26,7 +26,7 @@ from multiace.design.layout import SCALAR, LayerLayout, embedding_irreps, layout
 from multiace.initialisation import Initialisation
 from multiace.kernels.dispatch import Kernels
 from multiace.kernels.tables import ConvolutionTable
-from multiace.layer.atomic_basis import AtomicBasis
+from multiace.layer.atomic_basis import AtomicBasis, Density
 from multiace.layer.layer import Layer
 from multiace.layer.linear import EquivariantLinear
 from multiace.layer.message import Message
@@ -37,7 +37,7 @@ from multiace.o3.irreps import Irrep, Irreps
 from multiace.one_particle.basis import EdgeFunctions
 from multiace.one_particle.chemical import ChemicalEmbedding
 from multiace.one_particle.cutoff import cosine_envelope, polynomial_envelope
-from multiace.one_particle.radial import RadialBasis, RadialNetwork
+from multiace.one_particle.radial import AgnesiTransform, RadialBasis, RadialNetwork
 from multiace.readout import LinearReadout, MLPReadout
 
 
@@ -64,7 +64,7 @@ class Model(nn.Module):
         prune: bool = True,
     ) -> None:
         super().__init__()
-        build = _Builder(design, len(elements), statistics, kernels, initial)
+        build = _Builder(design, elements, statistics, kernels, initial)
         self.edge_functions = build.edge_functions()
         self.embedding = build.embedding()
         self.layers = nn.ModuleList()
@@ -75,7 +75,7 @@ class Model(nn.Module):
             features = layout.features_out
             if design.per_layer("readout.kind")[t] != "none":
                 self.readouts[str(t)] = build.readout(t, features)
-        self.baseline = build.baseline(elements)
+        self.baseline = build.baseline()
 
     @property
     def terms(self) -> tuple[str, ...]:
@@ -99,7 +99,7 @@ class Model(nn.Module):
             species: element of each node, as position in `elements`.
             n_owned: the first nodes, whose energies are wanted; the others are ghosts.
         """
-        edges = self.edge_functions(edge_vectors, senders, receivers)
+        edges = self.edge_functions(edge_vectors, senders, receivers, species)
         h = self.embedding(species)
         energies = []
         for t, layer in enumerate(self.layers):
@@ -119,12 +119,13 @@ class _Builder:
     def __init__(
         self,
         design: Design,
-        n_elements: int,
+        elements: tuple[int, ...],
         statistics: Statistics,
         kernels: Kernels,
         initial: Initialisation,
     ) -> None:
-        self.design, self.n_elements, self.statistics = design, n_elements, statistics
+        self.design, self.elements, self.statistics = design, elements, statistics
+        self.n_elements = len(elements)
         self.kernels, self.initial = kernels, initial
         constants = design.normalisation.activation
         self.activation = partial(Activation.of, normalisation=constants)
@@ -143,8 +144,11 @@ class _Builder:
         )
         polynomial = partial(polynomial_envelope, power=radial.envelope_power)
         envelope = polynomial if radial.envelope == "polynomial" else cosine_envelope
+        transform = None
+        if radial.transform == "agnesi":
+            transform = AgnesiTransform(self.elements, **radial.agnesi.model_dump())
         kernel = self.kernels.edge_basis(self.design.l_max)
-        return EdgeFunctions(kernel, basis, envelope, radial.envelope_on, cutoff)
+        return EdgeFunctions(kernel, basis, envelope, radial.envelope_on, cutoff, transform)
 
     def embedding(self) -> ChemicalEmbedding:
         return ChemicalEmbedding(
@@ -168,10 +172,13 @@ class _Builder:
     ) -> AtomicBasis:
         design = self.design
         table = ConvolutionTable(layout.convolved, design.l_max, layout.paths, layout.pooled)
-        if design.per_layer("atomic_basis.before_edges")[t] == "shared":
-            before = self.linear(features, layout.convolved, initial.scope("before_edges"))
-        else:
+        kind = design.per_layer("atomic_basis.before_edges")[t]
+        if kind == "none":
             before = Select(features, layout.convolved) if features != layout.convolved else None
+        else:
+            n_elements = self.n_elements if kind == "per_element" else None
+            scope = initial.scope("before_edges")
+            before = self.linear(features, layout.convolved, scope, n_elements=n_elements)
         radial = design.radial
         network = RadialNetwork(
             radial.number,
@@ -184,13 +191,17 @@ class _Builder:
             initial=initial.scope("radial_network"),
         )
         neighbours = self.statistics.mean_neighbours
-        factor = {"1": 1.0, "N": 1.0 / neighbours, "sqrt_N": neighbours**-0.5}
+        factor = {"1": 1.0, "N": 1.0 / neighbours, "sqrt_N": neighbours**-0.5, "density": 1.0}
+        density = None
+        if design.atomic_basis.pooling == "density":
+            density = Density(radial.number, initial.scope("density"))
         return AtomicBasis(
             before,
             network,
             self.kernels.convolution(table),
             factor[design.atomic_basis.pooling],
             self._after_pooling(t, layout, table, initial),
+            density,
         )
 
     def _after_pooling(
@@ -265,16 +276,17 @@ class _Builder:
         activation = None if readout.activation == "none" else self.activation(readout.activation)
         return MLPReadout(channels, readout.hidden, activation, initial)
 
-    def baseline(self, elements: tuple[int, ...]) -> Baseline:
+    def baseline(self) -> Baseline:
         energy = self.design.energy
         baseline = Baseline(
-            elements,
+            self.elements,
             self.statistics,
             shifted=energy.shift != "none",
             scaled=energy.scale != "none",
             per_element=energy.per_element,
             trainable=energy.trainable,
             zbl=energy.zbl,
+            zbl_constants=energy.zbl_constants.model_dump(),
             dtype=self.initial.dtype,
         )
         repulsion = baseline.repulsion

@@ -23,6 +23,18 @@ REFUSED = {
         {"radial": {"family": "chebyshev", "trainable": True}},
         ["radial.trainable", "Chebyshev", "bessel or gaussian"],
     ),
+    "constants_of_a_transform_without_it": (
+        {"radial": {"agnesi": {"a": 1.2}}},
+        ["radial.agnesi has no effect", "radial.transform: none", "transform: agnesi"],
+    ),
+    "powers_of_the_transform_in_the_wrong_order": (
+        {"radial": {"transform": "agnesi", "agnesi": {"q": 5.0}}},
+        ["radial.agnesi.p is 4.5791", "above q = 5", "near zero take p"],
+    ),
+    "constants_of_a_repulsion_without_it": (
+        {"energy": {"zbl_constants": {"power": 0.3}}},
+        ["energy.zbl_constants has no effect", "energy.zbl: none", "outside or inside"],
+    ),
     "gate_without_gate_scalars": (
         {"product_basis": {"correlation": [1, 3]}, **GATED},
         ["Layer 2", "correlation 3", "update.linear, which is 'none'", "Use 'shared' or"],

@@ -81,7 +81,7 @@ def test_parameters_counted_are_those_that_torch_has(design):
 
 PARTS = {
     "embedding": "embedding",
-    "radial": ("edge_functions", "radial_network"),
+    "radial": ("edge_functions", "radial_network", "density"),
     "before_edges": "before_edges",
     "after_pooling": "after_pooling",
     "product_basis": "message",

@@ -6,7 +6,7 @@ import pytest
 from pydantic import ValidationError
 
 from multiace.design import Design
-from multiace.design.spec import PER_LAYER_FIELDS
+from multiace.design.spec import PER_LAYER_FIELDS, Energy, Radial
 
 SPELLINGS = {
     "a number and a list": [{"channels": 4}, {"channels": [4, 4, 4]}],
@@ -107,9 +107,13 @@ def test_every_field_written_layer_by_layer_is_expanded_in_the_canonical_form():
 
 
 def _groups():
+    return [*_groups_of(Design, ""), *_groups_of(Radial, "radial."), *_groups_of(Energy, "energy.")]
+
+
+def _groups_of(schema, prefix):
     return [
-        (name, field.annotation)
-        for name, field in Design.model_fields.items()
+        (f"{prefix}{name}", field.annotation)
+        for name, field in schema.model_fields.items()
         if hasattr(field.annotation, "model_fields")
     ]
 
@@ -127,6 +131,8 @@ DEFAULTS = {
     "radial.family": "bessel",
     "radial.number": 8,
     "radial.trainable": False,
+    "radial.transform": "none",
+    "radial.agnesi": {"a": 1.0805, "q": 0.9183, "p": 4.5791},
     "radial.envelope": "polynomial",
     "radial.envelope_power": 6,
     "radial.envelope_on": "basis",
@@ -155,6 +161,12 @@ DEFAULTS = {
     "energy.per_element": False,
     "energy.trainable": False,
     "energy.zbl": "none",
+    "energy.zbl_constants": {
+        "length": 0.8854 * 0.529177210903,
+        "power": 0.23,
+        "coulomb": 27.211386245988 * 0.529177210903,
+        "envelope_power": 6,
+    },
     "normalisation.path": "element",
     "normalisation.count_elements": False,
     "normalisation.fan_in": "forward",

@@ -24,7 +24,6 @@ from multiace.design.spec import (
     SelfConnection,
     SpeciesDependence,
     Update,
-    UpdateMap,
 )
 
 CONSTANTS = {"silu": 1.7, "tanh": 1.6, "sigmoid": 1.8}
@@ -95,7 +94,7 @@ def designs(draw: st.DrawFn) -> dict[str, Any]:
             "weights": draw(option(ProductBasis, "weights")),
         },
         "update": {
-            "linear": draw(mostly_without("none", needs_map, UpdateMap, layers)),
+            "linear": draw(mostly_without("none", needs_map, LinearMap, layers)),
             "self_connection": draw(
                 mostly_without("identity", not equal_widths, SelfConnection, layers)
             ),
@@ -124,6 +123,7 @@ def radial(draw: st.DrawFn, layers: int) -> dict[str, Any]:
         "family": family,
         "number": draw(st.integers(1, 6)),
         "trainable": family != "chebyshev" and draw(st.booleans()),
+        **draw(transform()),
         "envelope": envelope,
         "envelope_power": draw(st.integers(2, 7)) if envelope == "polynomial" else 6,
         "envelope_on": on,
@@ -135,9 +135,28 @@ def radial(draw: st.DrawFn, layers: int) -> dict[str, Any]:
 
 
 @st.composite
+def transform(draw: st.DrawFn) -> dict[str, Any]:
+    """Draw what the basis is evaluated at; constants only where they have an effect."""
+    fields: dict[str, Any] = {"transform": draw(option(Radial, "transform"))}
+    if fields["transform"] == "agnesi" and draw(st.booleans()):
+        q = draw(st.floats(0.5, 2.0))
+        fields["agnesi"] = {"a": draw(st.floats(0.5, 2.0)), "q": q, "p": q + draw(st.floats(1, 4))}
+    return fields
+
+
+@st.composite
 def energy(draw: st.DrawFn) -> dict[str, Any]:
     """Draw reference, shift and scale; trained or by element only where they are accepted."""
-    fields = {name: draw(option(Energy, name)) for name in Energy.model_fields}
+    words = [name for name in Energy.model_fields if name != "zbl_constants"]
+    fields: dict[str, Any] = {name: draw(option(Energy, name)) for name in words}
+    if fields["zbl"] != "none" and draw(st.booleans()):
+        number = st.floats(0.2, 0.5)
+        fields["zbl_constants"] = {
+            "length": draw(number),
+            "power": draw(number),
+            "coulomb": 14.3996,
+            "envelope_power": draw(st.integers(4, 7)),
+        }
     either = fields["shift"] != "none" or fields["scale"] != "none"
     fields["trainable"] = either and fields["trainable"]
     fields["per_element"] = either and fields["scale"] != "std" and fields["per_element"]

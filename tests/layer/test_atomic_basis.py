@@ -8,7 +8,7 @@ from tests.kernels.test_convolution import GRAPHS, build_table
 from multiace.activation import Activation
 from multiace.initialisation import Initialisation
 from multiace.kernels.dispatch import select_kernels
-from multiace.layer.atomic_basis import AtomicBasis
+from multiace.layer.atomic_basis import AtomicBasis, Density
 from multiace.layer.linear import EquivariantLinear
 from multiace.o3.irreps import Irreps
 from multiace.one_particle.basis import Edges
@@ -76,3 +76,38 @@ def test_atomic_basis_is_its_equation(graph, n_maps, mixed, species):
     for linear in after:
         expected = linear(expected, elements)
     torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.parametrize("graph", ["typical", "one_edge", "no_edges", "two_structures"])
+@pytest.mark.parametrize("enveloped", [False, True])
+def test_density_counts_each_neighbour_by_its_distance(graph, enveloped):
+    edges, elements = random_edges(graph, 1)
+    if not enveloped:
+        edges = edges._replace(envelope=None)
+    density = Density(4, INITIAL)
+    expected = torch.ones(len(elements), dtype=torch.float64)
+    for e, i in enumerate(edges.receivers):
+        q = sum(w * x for w, x in zip(density.weights / 2.0, edges.radial_basis[e], strict=True))
+        envelope = edges.envelope[e] if enveloped else 1.0
+        expected[i] = expected[i] + torch.tanh(q * q) * envelope
+    torch.testing.assert_close(density(edges, len(elements)).squeeze(1), expected)
+
+
+def test_sums_are_divided_by_the_density_of_each_atom():
+    table = build_table("unequal_channels")
+    edges, elements = random_edges("typical", table.l_max)
+    network = RadialNetwork(
+        4,
+        (3,),
+        table.n_weights,
+        Activation.of("silu"),
+        bias=False,
+        species="none",
+        n_elements=ELEMENTS,
+        initial=INITIAL,
+    )
+    density, kernel = Density(4, INITIAL), KERNELS.convolution(table)
+    h = torch.randn(len(elements), table.irreps_in.dim, dtype=torch.float64)
+    found = AtomicBasis(None, network, kernel, 1.0, [], density)(h, edges, elements)
+    summed = AtomicBasis(None, network, kernel, 1.0, [])(h, edges, elements)
+    torch.testing.assert_close(found * density(edges, len(elements)), summed)

@@ -6,6 +6,7 @@ import math
 import numpy as np
 import pytest
 import torch
+from ase.data import covalent_radii
 from pydantic import ValidationError
 from scipy.integrate import quad
 from scipy.special import eval_chebyt
@@ -15,7 +16,7 @@ from multiace.design import Design, Statistics
 from multiace.initialisation import Initialisation
 from multiace.kernels.dispatch import select_kernels
 from multiace.model import Model
-from multiace.one_particle.radial import RadialBasis, RadialNetwork
+from multiace.one_particle.radial import AgnesiTransform, RadialBasis, RadialNetwork
 
 CUTOFF = 4.5
 NUMBER = 5
@@ -74,6 +75,32 @@ def test_derivatives_of_the_basis_are_finite_differences(family):
     basis = build(family)
     assert torch.autograd.gradcheck(basis, r)
     assert torch.autograd.gradgradcheck(basis, r)
+
+
+TRANSFORM = {"a": 1.1, "q": 0.9, "p": 4.5}
+PAIR = torch.tensor([0, 1, 0, 1]), torch.tensor([1, 1, 0, 0]), torch.tensor([0, 1])
+
+
+def test_agnesi_transform_is_its_closed_form_with_radii_of_ase():
+    r = torch.tensor(DISTANCES)
+    found = AgnesiTransform((1, 8), **TRANSFORM)(r, *PAIR)
+    a, q, p = TRANSFORM.values()
+    radii = covalent_radii[[1, 8]]
+    for k, distance in enumerate(DISTANCES):
+        x = 2 * distance / (radii[PAIR[0][k]] + radii[PAIR[1][k]])
+        assert found[k].item() == pytest.approx(1 / (1 + a * x**q / (1 + x ** (q - p))), rel=1e-14)
+
+
+def test_derivatives_of_the_agnesi_transform_are_finite_differences():
+    transform = AgnesiTransform((1, 8), **TRANSFORM)
+    r = torch.tensor(DISTANCES, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda r: transform(r, *PAIR), r)
+    assert torch.autograd.gradgradcheck(lambda r: transform(r, *PAIR), r)
+
+
+def test_an_element_without_covalent_radius_has_no_transform():
+    with pytest.raises(ValueError, match="none is known for Bk. Set radial.transform: none"):
+        AgnesiTransform((1, 97), **TRANSFORM)
 
 
 @pytest.mark.parametrize("family", TRAINABLE)
@@ -235,5 +262,5 @@ def radial_functions(model, distances, biases):
             b.fill_(biases)
     vectors = torch.stack([torch.zeros_like(distances)] * 2 + [distances], dim=1)
     index = torch.zeros(len(distances), dtype=torch.int64)
-    edges = model.edge_functions(vectors, index, index)
+    edges = model.edge_functions(vectors, index, index, index)
     return net(edges.radial_basis, edges.envelope) @ net.weights[0]

@@ -51,6 +51,16 @@ def _check_radial(design: Design) -> None:
             f"radial.envelope_power is {radial.envelope_power}, but radial.envelope: cosine has "
             f"no power. Leave it at {power}, the default, or use radial.envelope: polynomial."
         )
+    if radial.transform == "none" and radial.agnesi != type(radial.agnesi)():
+        raise DesignError(
+            "radial.agnesi has no effect with radial.transform: none. Leave it out, or set "
+            "radial.transform: agnesi."
+        )
+    if radial.agnesi.p <= radial.agnesi.q:
+        raise DesignError(
+            f"radial.agnesi.p is {radial.agnesi.p:g}, but it must be above q = "
+            f"{radial.agnesi.q:g}: distances near zero take p, far ones q."
+        )
     if radial.bias and radial.envelope_on == "basis":
         raise DesignError(
             "radial.bias with radial.envelope_on: basis gives R(cutoff) != 0, and forces that "
@@ -112,6 +122,11 @@ def _check_widths(design: Design) -> None:
 
 def _check_energy(design: Design) -> None:
     energy = design.energy
+    if energy.zbl == "none" and energy.zbl_constants != type(energy.zbl_constants)():
+        raise DesignError(
+            "energy.zbl_constants has no effect with energy.zbl: none. Leave it out, or set "
+            "energy.zbl: outside or inside."
+        )
     for name in ("trainable", "per_element"):
         if getattr(energy, name) and energy.shift == energy.scale == "none":
             raise DesignError(

@@ -82,7 +82,8 @@ def _convolution(row: LayerLayout) -> tuple[float, float]:
 def _radial(design: Design, layer: int, row: LayerLayout) -> float:
     widths = (design.radial.number, *design.per_layer("radial.hidden")[layer])
     hidden = sum(a * b for a, b in pairwise(widths))
-    return 2.0 * (hidden + widths[-1] * n_radial_weights(row))
+    density = design.radial.number if design.atomic_basis.pooling == "density" else 0
+    return 2.0 * (hidden + widths[-1] * n_radial_weights(row) + density)
 
 
 def _map(source: Irreps, target: Irreps) -> float:

@@ -132,7 +132,8 @@ def body_orders(design: Design) -> tuple[int | None, ...]:
         strict=True,
     )
     for correlation, nonlinearity, readout in rows:
-        order = None if order is None or nonlinearity != "none" else correlation * (1 + order)
+        bends = nonlinearity != "none" or design.atomic_basis.pooling == "density"
+        order = None if order is None or bends else correlation * (1 + order)
         bounded = readout == "linear" or design.readout.activation == "none"
         if readout != "none":
             result.append(order + 1 if order is not None and bounded else None)
@@ -199,7 +200,8 @@ def _flat(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 _RADIAL = {"none": "r_ji", "sender": "r_ji; z_j", "receiver": "r_ji; z_i", "pair": "r_ji; z_j, z_i"}
-_LAMBDA = {"1": "", "N": "1/N ", "sqrt_N": "1/sqrt(N) "}
+_LAMBDA = {"1": "", "N": "1/N ", "sqrt_N": "1/sqrt(N) ", "density": "1/(1 + rho_i) "}
+_MIXED = {"none": "h_j", "shared": "(W h_j)", "per_element": "(W_zj h_j)"}
 _POOLED = {"shared": "W ", "per_element": "W_zi ", "shared_then_per_element": "W_zi W "}
 _UPDATE = {"none": "m_i", "shared": "W m_i", "per_element": "W_zi m_i"}
 _CONNECTION = {"none": "", "identity": " + h_i", "linear": " + S h_i", "per_element": " + S_zi h_i"}
@@ -209,11 +211,16 @@ def _equations(design: Design) -> tuple[tuple[str, str], ...]:
     radial = design.radial
     envelope = f"u(r/{design.cutoff:g} Å)"
     embedding = "W_zi" if design.embedding == "learned" else "onehot(z_i)"
+    argument = "r" if radial.transform == "none" else "T(r; z_j, z_i)"
     basis = (
-        f"e_n(r) = {radial.number} {radial.family} functions, "
+        f"e_n({argument}) = {radial.number} {radial.family} functions, "
         f"{radial.envelope} {envelope} on the {radial.envelope_on}"
     )
     rows = [("all", basis), ("all", f"h_i^(0) = {embedding}")]
+    if radial.transform == "agnesi":
+        t = radial.agnesi
+        formula = f"1 / (1 + {t.a:g} x^{t.q:g} / (1 + x^({t.q:g} - {t.p:g})))"
+        rows.insert(0, ("all", f"T = {formula}, x = 2 r / (R_j + R_i)"))
     layers = [_layer_equations(design, layer) for layer in range(design.layers)]
     start = 0
     for stop in range(1, design.layers + 1):
@@ -230,12 +237,14 @@ def _layer_equations(design: Design, layer: int) -> list[str]:
 
     hidden = "-".join(map(str, value("radial.hidden")))
     network = f"MLP({hidden})" if hidden else "linear"
-    h = "h_j" if value("atomic_basis.before_edges") == "none" else "(W h_j)"
+    h = _MIXED[value("atomic_basis.before_edges")]
     correlation = value("product_basis.correlation")
     update = _UPDATE[value("update.linear")] + _CONNECTION[value("update.self_connection")]
     kind = value("update.nonlinearity")
-    equations = [
-        f"R({_RADIAL[value('radial.species')]}) = {network} of e_n",
+    equations = [f"R({_RADIAL[value('radial.species')]}) = {network} of e_n"]
+    if design.atomic_basis.pooling == "density":
+        equations.append("rho_i = sum_j tanh((w e_n)^2)")
+    equations += [
         f"A_i = {_POOLED[value('atomic_basis.after_pooling')]}"
         f"{_LAMBDA[design.atomic_basis.pooling]}sum_j R C Y(r_ji) {h}",
         "m_i = A_i"

@@ -34,6 +34,8 @@ def count_parameters(design: Design, n_elements: int, *, prune: bool) -> dict[st
         "readout": 0,
         "energy": _energy(design, n_elements),
     }
+    if design.atomic_basis.pooling == "density":
+        counts["radial"] += len(rows) * design.radial.number
     if design.radial.trainable:
         counts["radial"] += design.radial.number
     for layer, row in enumerate(rows):

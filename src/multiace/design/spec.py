@@ -9,20 +9,21 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from multiace.design.per_layer import PerLayer, expand
+from multiace.units import BOHR, COULOMB
 
 FORMAT_VERSION = 1
 """Version of the meaning of a Design; defaults below are frozen with it."""
 
 Positive = Annotated[int, Field(ge=1)]
+PositiveNumber = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 Degree = Annotated[int, Field(ge=0, le=6)]
 Correlation = Annotated[int, Field(ge=1, le=4)]
 Widths = Positive | dict[Degree, Positive]
 
 Hidden = tuple[Positive, ...]
 SpeciesDependence = Literal["none", "sender", "receiver", "pair"]
-LinearMap = Literal["none", "shared"]
+LinearMap = Literal["none", "shared", "per_element"]
 PooledMap = Literal["shared", "per_element", "shared_then_per_element"]
-UpdateMap = Literal["none", "shared", "per_element"]
 SelfConnection = Literal["none", "identity", "linear", "per_element"]
 Nonlinearity = Literal["none", "gate", "norm"]
 ReadoutKind = Literal["none", "linear", "mlp"]
@@ -39,6 +40,14 @@ def _one_network(value: object) -> object:
     return value
 
 
+class Agnesi(_Group):
+    """T(r) = 1 / (1 + a x^q / (1 + x^(q - p))), x = 2 r / (R_j + R_i), R covalent radii."""
+
+    a: PositiveNumber = Field(default=1.0805, description="Strength of the decay.")
+    q: PositiveNumber = Field(default=0.9183, description="Power of 1/T at large distances.")
+    p: PositiveNumber = Field(default=4.5791, description="Power of 1/T at small ones, above q.")
+
+
 class Radial(_Group):
     """Radial functions R_{p c}(r; z_j, z_i): basis x envelope, then a network."""
 
@@ -49,6 +58,11 @@ class Radial(_Group):
     trainable: bool = Field(
         default=False, description="Train the Bessel frequencies or the Gaussian centres."
     )
+    transform: Literal["none", "agnesi"] = Field(
+        default="none",
+        description="Evaluate the basis at r, or at T(r; z_j, z_i), by which bonds look alike.",
+    )
+    agnesi: Agnesi = Field(default=Agnesi(), description="Constants of the Agnesi transform.")
     envelope: Literal["polynomial", "cosine"] = Field(
         default="polynomial",
         description="Cutoff function; polynomial is C2 at the cutoff, cosine only C1.",
@@ -80,10 +94,14 @@ class AtomicBasis(_Group):
     """A_i = (1/lambda) sum_j phi(j -> i), and the linear maps around the sum."""
 
     before_edges: PerLayer[LinearMap] = Field(
-        default="shared", description="Channel mixing of h_j before the edges."
+        default="shared", description="Channel mixing of h_j before the edges: none, W or W_zj."
     )
-    pooling: Literal["1", "N", "sqrt_N"] = Field(
-        default="N", description="lambda: 1, N or sqrt(N), N = mean neighbours of the training set."
+    pooling: Literal["1", "N", "sqrt_N", "density"] = Field(
+        default="N",
+        description=(
+            "lambda: 1, N or sqrt(N), N = mean neighbours of the training set; or density: "
+            "1 + sum_j tanh((w e(r_ji))^2), with w of each layer."
+        ),
     )
     after_pooling: PerLayer[PooledMap] = Field(
         default="shared",
@@ -116,7 +134,7 @@ class ProductBasis(_Group):
 class Update(_Group):
     """h' = sigma( W m + self-connection(h, z) )."""
 
-    linear: PerLayer[UpdateMap] = Field(
+    linear: PerLayer[LinearMap] = Field(
         default="none", description="W of the message: none (m as it is), shared or per element."
     )
     self_connection: PerLayer[SelfConnection] = Field(
@@ -145,6 +163,17 @@ class Readout(_Group):
     )
 
 
+class ZBL(_Group):
+    """Repulsion (coulomb / r) z_j z_i phi(r / a) u(r), a = length / (z_j^power + z_i^power)."""
+
+    length: PositiveNumber = Field(default=0.8854 * BOHR, description="Screening length in Å.")
+    power: PositiveNumber = Field(default=0.23, description="Power of the nuclear charges.")
+    coulomb: PositiveNumber = Field(default=COULOMB, description="e^2 / (4 pi eps0) in eV Å.")
+    envelope_power: Annotated[int, Field(ge=2)] = Field(
+        default=6, description="Power of the polynomial envelope u, which ends at R_j + R_i."
+    )
+
+
 class Energy(_Group):
     """E_i = E0_z + scale * sum_t R_t + shift (+ ZBL)."""
 
@@ -165,6 +194,7 @@ class Energy(_Group):
         default="none",
         description="Ziegler-Biersack-Littmark repulsion outside or inside scale and shift.",
     )
+    zbl_constants: ZBL = Field(default=ZBL(), description="Constants of the repulsion.")
 
 
 class Normalisation(_Group):

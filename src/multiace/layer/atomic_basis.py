@@ -2,11 +2,37 @@
 
 from __future__ import annotations
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from multiace.initialisation import Initialisation
+from multiace.kernels.segment_sum import segment_sum
 from multiace.one_particle.basis import Edges
 from multiace.one_particle.radial import RadialNetwork
+
+
+class Density(nn.Module):
+    """lambda_i = 1 + rho_i, rho_i = sum_{j in N(i)} tanh((sum_n w_n e_n(r_ji))^2).
+
+    A smooth count of neighbours that is learned: crowded and lonely atoms get sums of like size.
+
+    Args:
+        number: radial basis functions.
+        initial: initial weights w.
+    """
+
+    def __init__(self, number: int, initial: Initialisation) -> None:
+        super().__init__()
+        self.weights, self.factor = initial.linear("weights", (number,), number)
+
+    def forward(self, edges: Edges, n_nodes: int) -> Float[Tensor, "nodes 1"]:
+        """Return lambda of every node, 1 where there are no neighbours."""
+        q = edges.radial_basis @ (self.weights * self.factor)
+        of_edge = torch.tanh(q.square())
+        if edges.envelope is not None:
+            of_edge = of_edge * edges.envelope
+        return (1.0 + segment_sum(of_edge, edges.receivers, n_nodes)).unsqueeze(1)
 
 
 class AtomicBasis(nn.Module):
@@ -19,7 +45,7 @@ class AtomicBasis(nn.Module):
     | h_j, mixed | `before_edges` |
     | R | `radial_network` (hidden features u and last map V) |
     | sum_j phi | `convolution` |
-    | 1/lambda | `pooling_factor` |
+    | 1/lambda | `pooling_factor`, or 1 / `density` of each atom |
     | W, W_z, or W_z W | `after_pooling`, applied one after the other |
 
     Args:
@@ -28,6 +54,7 @@ class AtomicBasis(nn.Module):
         convolution: kernel.
         pooling_factor: 1 / lambda.
         after_pooling: linear maps.
+        density: lambda_i of each atom, beside the factor, or None.
 
     Source: Batatia et al. 2025, one-particle and atomic basis.
     """
@@ -39,12 +66,13 @@ class AtomicBasis(nn.Module):
         convolution: nn.Module,
         pooling_factor: float,
         after_pooling: list[nn.Module],
+        density: Density | None = None,
     ) -> None:
         super().__init__()
         self.before_edges = before_edges
         self.radial_network = radial_network
         self.convolution = convolution
-        self.pooling_factor = pooling_factor
+        self.pooling_factor, self.density = pooling_factor, density
         self.after_pooling = nn.ModuleList(after_pooling)
 
     def forward(
@@ -68,6 +96,8 @@ class AtomicBasis(nn.Module):
             edges.receivers,
         )
         a = a * self.pooling_factor  # (nodes, pooled)
+        if self.density is not None:
+            a = a / self.density(edges, len(a))
         for linear in self.after_pooling:
             a = linear(a, species)
         return a

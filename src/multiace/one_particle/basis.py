@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from multiace.one_particle.cutoff import Envelope
-from multiace.one_particle.radial import RadialBasis
+from multiace.one_particle.radial import AgnesiTransform, RadialBasis
 
 
 class Edges(NamedTuple):
@@ -18,7 +18,7 @@ class Edges(NamedTuple):
     |---|---|---|
     | j, i | `senders`, `receivers` | - |
     | d_ji | `distances` | Å |
-    | e_n(d_ji), enveloped unless the weights are | `radial_basis` | - |
+    | e_n(d_ji) or e_n(T(d_ji)), enveloped unless the weights are | `radial_basis` | - |
     | envelope of the radial weights | `envelope` (None if it is in the basis) | - |
     | Y_lm(r_ji) | `harmonics` | - |
     """
@@ -40,6 +40,7 @@ class EdgeFunctions(nn.Module):
         envelope: cutoff function of r / r_c.
         envelope_on: whether it multiplies the radial `basis` or the radial `weights`.
         cutoff: r_c in Å.
+        transform: T, which the radial basis is evaluated at, or None for the distance itself.
     """
 
     def __init__(
@@ -49,9 +50,10 @@ class EdgeFunctions(nn.Module):
         envelope: Envelope,
         envelope_on: Literal["basis", "weights"],
         cutoff: float,
+        transform: AgnesiTransform | None = None,
     ) -> None:
         super().__init__()
-        self.edge_basis, self.radial_basis = edge_basis, radial_basis
+        self.edge_basis, self.radial_basis, self.transform = edge_basis, radial_basis, transform
         self.envelope, self.envelope_on, self.cutoff = envelope, envelope_on, cutoff
 
     def forward(
@@ -59,11 +61,15 @@ class EdgeFunctions(nn.Module):
         edge_vectors: Float[Tensor, "edges 3"],
         senders: Int[Tensor, " edges"],
         receivers: Int[Tensor, " edges"],
+        species: Int[Tensor, " nodes"],
     ) -> Edges:
         """Evaluate every edge."""
         distances, harmonics = self.edge_basis(edge_vectors)
         envelope = self.envelope(distances / self.cutoff)
-        basis = self.radial_basis(distances)
+        argument = distances
+        if self.transform is not None:
+            argument = self.transform(distances, senders, receivers, species)
+        basis = self.radial_basis(argument)
         if self.envelope_on == "basis":
             basis, on_weights = basis * envelope.unsqueeze(1), None
         else:

@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from multiace.activation import Activation
+from multiace.elements import covalent_radii
 from multiace.initialisation import Initialisation
 
 
@@ -64,6 +65,45 @@ class RadialBasis(nn.Module):
             width = self.cutoff / self.number
             return torch.exp(-0.5 * ((r - self.constants) / width).square())
         return math.sqrt(2.0) * chebyshev(1.0 - 2.0 * x, self.number)
+
+
+class AgnesiTransform(nn.Module):
+    """T(r) = 1 / (1 + a x^q / (1 + x^(q - p))), x = r / r_0, r_0 = (R_j + R_i) / 2.
+
+    T falls from 1 at r = 0 to 0 far away, about alike for all pairs of elements: as 1 - a x^p near
+    zero, as 1 / a x^q far away, p > q.
+
+    Args:
+        elements: atomic numbers of the model, sorted; up to 96 (covalent radii R are known).
+        a: strength.
+        q: power far away.
+        p: power near zero.
+
+    Raises:
+        ElementError: an element without covalent radius.
+
+    Source: Witt et al., J. Chem. Phys. 159, 164101 (2023), radial transformations.
+    """
+
+    radii: Tensor
+
+    def __init__(self, elements: tuple[int, ...], *, a: float, q: float, p: float) -> None:
+        super().__init__()
+        self.a, self.q, self.p = a, q, p
+        radii = torch.tensor(covalent_radii(elements, "radial.transform"), dtype=torch.float64)
+        self.register_buffer("radii", radii, persistent=False)
+
+    def forward(
+        self,
+        distances: Float[Tensor, " edges"],
+        senders: Int[Tensor, " edges"],
+        receivers: Int[Tensor, " edges"],
+        species: Int[Tensor, " nodes"],
+    ) -> Float[Tensor, " edges"]:
+        """Return T of every edge, between 0 and 1."""
+        r_0 = 0.5 * (self.radii[species[senders]] + self.radii[species[receivers]])
+        x = distances / r_0
+        return 1.0 / (1.0 + self.a * x.pow(self.q) / (1.0 + x.pow(self.q - self.p)))
 
 
 def chebyshev(x: Float[Tensor, "edges 1"], number: int) -> Float[Tensor, "edges number"]:

@@ -23,6 +23,7 @@ from multiace.data.atomic_energies import Reference
 from multiace.data.bundled import data_path
 from multiace.data.labels import LABELS
 from multiace.design import Statistics
+from multiace.design.spec import ZBL
 from multiace.elements import format_elements, sorted_elements, symbol_of
 from multiace.geometry import Graph, Labels, Structure, batches_by, build_graph
 from multiace.geometry.graph import species_of
@@ -132,7 +133,9 @@ def statistics_of(sets: StructureSets, config: TrainingConfig) -> Statistics:
         scale=energy.scale,
         per_element=energy.per_element,
         given=given,
-        repulsion=_repulsion(graphs, elements) if energy.zbl == "outside" else None,
+        repulsion=_repulsion(graphs, elements, energy.zbl_constants)
+        if energy.zbl == "outside"
+        else None,
     )
 
 
@@ -266,9 +269,9 @@ def _require_any_label(name: str, structures: Sequence[Structure]) -> None:
         )
 
 
-def _repulsion(graphs: Sequence[Graph], elements: tuple[int, ...]) -> list[Labels]:
+def _repulsion(graphs: Sequence[Graph], elements: tuple[int, ...], constants: ZBL) -> list[Labels]:
     """Return energies and forces of the core repulsion, which statistics leave out."""
-    repulsion = Repulsion(elements)
+    repulsion = Repulsion(elements, **constants.model_dump())
     labels = []
     for graph in graphs:
         vectors = graph.edge_vectors.clone().requires_grad_()
