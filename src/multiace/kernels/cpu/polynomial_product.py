@@ -1,0 +1,278 @@
+"""Weighted sums of symmetrised products of features, as sparse polynomials in Horner's form."""
+
+from __future__ import annotations
+
+import ctypes
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from multiace.kernels.cpu.differentiable import Operation, threads
+from multiace.kernels.cpu.library import contiguous, library, pointer
+from multiace.kernels.reference.polynomial_product import PolynomialProduct as Definition
+from multiace.kernels.tables import ProductTable
+
+_TABLES: dict[int, ProductTable] = {}
+"""Key in front of the packed words -> table, for derivatives by the definition."""
+
+Monomial = tuple[int, ...]
+"""Sorted component indices of the factors of a product."""
+
+Coefficient = list[tuple[int, float]]
+"""sum_eta U_eta w_eta as pairs (eta, U_eta)."""
+
+Polynomial = dict[Monomial, Coefficient]
+
+
+class Arguments(ctypes.Structure):
+    """`MultiacePolynomialProduct` of csrc/polynomial_product.h, field by field."""
+
+    _fields_ = (
+        ("table", ctypes.c_void_p),
+        *((name, ctypes.c_int64) for name in "n_nodes n_channels n_elements n_threads".split()),
+        *((name, ctypes.c_void_p) for name in "species features weights cotangent".split()),
+        *((name, ctypes.c_void_p) for name in "features_dot weights_dot product".split()),
+        *((name, ctypes.c_void_p) for name in "features_gradient weights_gradient".split()),
+    )
+
+
+@dataclass(frozen=True)
+class Brackets:
+    """k_1 A_1 + k_2 A_2 + ... + A_a (...) + A_b (...): a polynomial in Horner's form.
+
+    Args:
+        factor: the component before the brackets; None for the polynomial itself.
+        leaves: components of the terms that end here, with their coefficients.
+        inner: brackets inside these.
+    """
+
+    factor: int | None
+    leaves: list[tuple[int, Coefficient]]
+    inner: list[Brackets]
+
+    @property
+    def height(self) -> int:
+        return 1 + max((brackets.height for brackets in self.inner), default=0)
+
+    def flatten(self) -> list[tuple[Brackets, Brackets | None]]:
+        """Return these brackets and all inside, each with those around it."""
+        return [
+            (self, None),
+            *((b, a or self) for brackets in self.inner for b, a in brackets.flatten()),
+        ]
+
+
+def factorise(polynomial: Polynomial, factor: int | None = None) -> Brackets:
+    """Bring a polynomial into Horner's form, each time with the factor that most terms share."""
+    leaves = [(factors[0], k) for factors, k in polynomial.items() if len(factors) == 1]
+    rest = {factors: k for factors, k in polynomial.items() if len(factors) > 1}
+    inner = []
+    while rest:
+        shared = Counter(component for factors in rest for component in set(factors))
+        common = max(shared, key=lambda component: (shared[component], component))
+        quotient = {_divide(f, common): k for f, k in rest.items() if common in f}
+        inner.append(factorise(quotient, common))
+        rest = {factors: k for factors, k in rest.items() if common not in factors}
+    return Brackets(factor, leaves, inner)
+
+
+def _divide(factors: Monomial, by: int) -> Monomial:
+    position = factors.index(by)
+    return factors[:position] + factors[position + 1 :]
+
+
+def polynomials(table: ProductTable) -> list[Polynomial]:
+    """Return the polynomial of each row of the message."""
+    rows: list[Polynomial] = [{} for _ in range(sum(i.dim for i in table.irreps_out.irreps))]
+    for order in range(1, table.correlation + 1):
+        coefficients = table.coefficients(order)
+        monomials = table.monomials[order - 1]
+        targets = _targets(table, order)
+        for n, q in np.argwhere(coefficients):
+            row, path = targets[n]
+            terms = rows[row].setdefault(monomials[q], [])
+            terms.append((path, float(coefficients[n, q])))
+    return rows
+
+
+def _targets(table: ProductTable, order: int) -> list[tuple[int, int]]:
+    """Return, for each row of the coefficients of an order, its row of the message and its path."""
+    targets, row, path = [], 0, 0
+    for irrep, counts in zip(table.irreps_out.irreps, table.n_paths, strict=True):
+        first = path + sum(counts[: order - 1])
+        for eta in range(counts[order - 1]):
+            targets += [(row + m, first + eta) for m in range(irrep.dim)]
+        row += irrep.dim
+        path += sum(counts)
+    return targets
+
+
+def pack_table(table: ProductTable) -> np.ndarray:
+    """Lay a table out as 64-bit words for the kernel.
+
+    Brackets of a row are ordered by height and number of leaves, which keeps the lengths of the
+    kernel's loops predictable.
+
+    Returns:
+        (components, rows, paths, terms, most brackets with brackets inside of a row, brackets),
+        then 4 words a row, 3 a pair of brackets, the last factor and the first coefficient of
+        each term, and for each coefficient its path and its value as the bits of a double.
+    """
+    rows: list[int] = []
+    heads: list[int] = []
+    terms: list[tuple[int, Coefficient]] = []
+    most_inner = 0
+    for polynomial in polynomials(table):
+        nested = factorise(polynomial).flatten()
+        nested.sort(key=lambda pair: (pair[0].height, pair[1] is None, len(pair[0].leaves)))
+        inner = [brackets for brackets, around in nested if brackets.inner or around is None]
+        position = {id(brackets): n for n, brackets in enumerate(inner)}
+        rows += [len(nested), len(inner), len(heads) // 3, len(terms)]
+        for brackets, around in nested:
+            heads += [position[id(around)] if around else 0, brackets.factor or 0]
+            heads.append(len(brackets.leaves))
+            terms += brackets.leaves
+        most_inner = max(most_inner, len(inner))
+    n_components = sum(irrep.dim for irrep in table.irreps_in.irreps)
+    head = [n_components, len(rows) // 4, table.n_weights, len(terms), most_inner, len(heads) // 3]
+    starts = np.cumsum([0, *(len(coefficient) for _, coefficient in terms)])
+    mixes = [mix for _, coefficient in terms for mix in coefficient]
+    values = np.array([value for _, value in mixes], dtype=np.float64).view(np.int64)
+    paths = np.array([path for path, _ in mixes], dtype=np.int64)
+    words = [*head, *rows, *heads, *(leaf for leaf, _ in terms), *starts]
+    return np.concatenate(
+        [np.array(words, dtype=np.int64), np.column_stack([paths, values]).ravel()]
+    )
+
+
+class PolynomialProduct(nn.Module):
+    """The products of `kernels.reference`, evaluated without storing any product.
+
+    The weights of each element are mixed with the couplings once a call, into one coefficient a
+    term; rows of the message are then polynomials. Sums run in a fixed order, so that results are
+    the same on every run with the same number of threads.
+
+    Args:
+        table: couplings and layout.
+    """
+
+    words: Tensor
+
+    def __init__(self, table: ProductTable) -> None:
+        super().__init__()
+        self.table = table
+        key = hash(table)
+        _TABLES[key] = table
+        packed = torch.from_numpy(np.concatenate([[key], pack_table(table)]).astype(np.int64))
+        self.register_buffer("words", packed, persistent=False)
+
+    def forward(
+        self,
+        features: Float[Tensor, "nodes dim_in"],
+        weights: Float[Tensor, "elements paths channels"],
+        species: Int[Tensor, " nodes"] | None,
+    ) -> Float[Tensor, "nodes dim_out"]:
+        """Evaluate the message.
+
+        Args:
+            features: A.
+            weights: w, of one element if shared.
+            species: element of each node, or None if w is shared.
+        """
+        return polynomial_product(
+            features, weights, species, self.words, self.table.irreps_out.dim
+        )
+
+
+_INPUTS = ("features", "weights")
+
+
+def _arguments(inputs: Sequence[Tensor], constants: Sequence, keep: list) -> Arguments:
+    """Fill in what every pass reads; `keep` holds what must outlive the call."""
+    species, words, _ = constants
+    keep += contiguous([*inputs, species])
+    features, weights, species = keep[-3:]
+    return Arguments(
+        table=words.data_ptr() + 8,  # behind the key
+        n_nodes=len(features),
+        n_channels=weights.shape[2],
+        n_elements=len(weights),
+        n_threads=threads(),
+        species=pointer(species),
+        features=pointer(features),
+        weights=pointer(weights),
+    )
+
+
+def _forward(*arguments) -> tuple[Tensor, ...]:  # noqa: ANN002
+    inputs, constants = arguments[:2], arguments[2:]
+    keep: list = []
+    call = _arguments(inputs, constants, keep)
+    product = inputs[0].new_empty((len(inputs[0]), constants[-1]))
+    call.product = pointer(product)
+    library().call("polynomial_product_forward", product.dtype, call)
+    return (product,)
+
+
+def _results(call: Arguments, inputs: Sequence[Tensor], needed: Sequence[bool]) -> list[Tensor]:
+    results = []
+    for name, x, wanted in zip(_INPUTS, inputs, needed, strict=True):
+        shape = x.shape if wanted else (0,)
+        results.append(x.new_empty(shape))
+        if wanted:
+            setattr(call, f"{name}_gradient", pointer(results[-1]))
+    return results
+
+
+def _backward(needed: Sequence[bool], cotangent: Tensor, *arguments) -> tuple[Tensor, ...]:  # noqa: ANN002
+    inputs, constants = arguments[:2], arguments[2:]
+    keep = contiguous([cotangent])
+    call = _arguments(inputs, constants, keep)
+    call.cotangent = pointer(keep[0])
+    results = _results(call, inputs, needed)
+    if any(needed):
+        library().call("polynomial_product_backward", cotangent.dtype, call)
+    return tuple(results)
+
+
+def _double_backward(needed: Sequence[bool], *arguments) -> tuple[Tensor, ...]:  # noqa: ANN002
+    dots, cotangent = arguments[:2], arguments[2]
+    inputs, constants = arguments[3:5], arguments[5:]
+    keep = contiguous([cotangent, *dots])
+    call = _arguments(inputs, constants, keep)
+    call.cotangent = pointer(keep[0])
+    call.features_dot, call.weights_dot = pointer(keep[1]), pointer(keep[2])
+    product = cotangent.new_empty(cotangent.shape if needed[0] else (0,))
+    if needed[0]:
+        call.product = pointer(product)
+    results = _results(call, inputs, needed[1:])
+    library().call("polynomial_product_double_backward", cotangent.dtype, call)
+    return (product, *results)
+
+
+def _fake(*arguments) -> tuple[Tensor, ...]:  # noqa: ANN002
+    return (arguments[0].new_empty((arguments[0].shape[0], arguments[-1])),)
+
+
+def _reference(*arguments) -> tuple[Tensor, ...]:  # noqa: ANN002
+    *tensors, words, _ = arguments
+    definition = Definition(_TABLES[int(words[0])]).to(tensors[0].dtype)
+    return (definition(*tensors),)
+
+
+polynomial_product = Operation(
+    name="polynomial_product",
+    inputs=_INPUTS,
+    constants="Tensor? species, Tensor table, int dim_out",
+    n_outputs=1,
+    forward=_forward,
+    backward=_backward,
+    double_backward=_double_backward,
+    fake=_fake,
+    reference=_reference,
+).register()
