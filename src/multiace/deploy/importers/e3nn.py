@@ -281,17 +281,29 @@ def fill_linear(
     return {f"{prefix}weights.{irrep}": blocks[Irrep.parse(irrep)] for irrep in linear.weights}
 
 
-def convert_readouts(potential: Potential, weights: Weights) -> dict[str, Tensor]:
-    """Map the readouts, linear ones and MLPs, which both codes number from the first."""
+def convert_readouts(
+    potential: Potential, weights: Weights, *, head: int = 0, n_heads: int = 1
+) -> dict[str, Tensor]:
+    """Map the readouts, linear ones and MLPs, which both codes number from the first.
+
+    Args:
+        potential: whose readouts to fill.
+        weights: weights of the file.
+        head: position of the head to read.
+        n_heads: heads that the file has, side by side.
+    """
     result = {}
     for n, (t, readout) in enumerate(potential.model.readouts.items()):
         name, prefix = f"model.readouts.{t}.", f"readouts.{n}."
         if isinstance(readout, LinearReadout):
-            result[f"{name}weights"] = weights[f"{prefix}linear.weight"].unsqueeze(1)
+            outputs = weights[f"{prefix}linear.weight"].reshape(-1, n_heads)
+            result[f"{name}weights"] = outputs[:, head].unsqueeze(1)
         else:
             width = cast(MLPReadout, readout).channels
-            result[f"{name}first"] = weights[f"{prefix}linear_1.weight"].reshape(width, -1)
-            result[f"{name}second"] = weights[f"{prefix}linear_2.weight"].unsqueeze(1)
+            first = weights[f"{prefix}linear_1.weight"].reshape(width, n_heads, -1)
+            second = weights[f"{prefix}linear_2.weight"].reshape(n_heads, -1, n_heads)
+            result[f"{name}first"] = first[:, head]
+            result[f"{name}second"] = second[head, :, head].unsqueeze(1) / n_heads**0.5
     return result
 
 

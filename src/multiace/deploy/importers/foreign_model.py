@@ -14,8 +14,8 @@ import torch
 
 from multiace.deploy.importers import exporters
 from multiace.deploy.importers.mace import import_mace
-from multiace.deploy.importers.neutral import ImportModelError, Neutral, is_neutral, read_neutral
 from multiace.deploy.importers.nequip import import_nequip
+from multiace.deploy.importers.neutral import ImportModelError, Neutral, is_neutral, read_neutral
 from multiace.potential import Potential
 
 _DTYPES = {"float32": torch.float32, "float64": torch.float64}

@@ -201,6 +201,6 @@ def _probes(model: Any) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    from neutral import run
+    from neutral import run  # pyright: ignore[reportMissingImports]
 
     run("mace", ("mace-torch", "e3nn", "torch"), export_mace)
