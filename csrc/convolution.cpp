@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "errors.h"
 #include "gemm.h"
 #include "simd.h"
 #include "sparse_rows.h"
@@ -632,16 +633,25 @@ int double_backward(const MultiaceConvolution& c) {
 }  // namespace
 }  // namespace multiace
 
+using multiace::error_code;
 using multiace::over_receivers;
 using multiace::over_senders;
 
-int multiace_convolution_forward_f32(const MultiaceConvolution* c) { return over_receivers<float, false>(*c), 0; }
-int multiace_convolution_forward_f64(const MultiaceConvolution* c) { return over_receivers<double, false>(*c), 0; }
-int multiace_convolution_backward_f32(const MultiaceConvolution* c) { return over_senders<float, false>(*c), 0; }
-int multiace_convolution_backward_f64(const MultiaceConvolution* c) { return over_senders<double, false>(*c), 0; }
+int multiace_convolution_forward_f32(const MultiaceConvolution* c) {
+  return error_code([&] { return over_receivers<float, false>(*c), 0; });
+}
+int multiace_convolution_forward_f64(const MultiaceConvolution* c) {
+  return error_code([&] { return over_receivers<double, false>(*c), 0; });
+}
+int multiace_convolution_backward_f32(const MultiaceConvolution* c) {
+  return error_code([&] { return over_senders<float, false>(*c), 0; });
+}
+int multiace_convolution_backward_f64(const MultiaceConvolution* c) {
+  return error_code([&] { return over_senders<double, false>(*c), 0; });
+}
 int multiace_convolution_double_backward_f32(const MultiaceConvolution* c) {
-  return multiace::double_backward<float>(*c);
+  return error_code([&] { return multiace::double_backward<float>(*c); });
 }
 int multiace_convolution_double_backward_f64(const MultiaceConvolution* c) {
-  return multiace::double_backward<double>(*c);
+  return error_code([&] { return multiace::double_backward<double>(*c); });
 }

@@ -5,4 +5,6 @@ extern "C" {
 int multiace_abi_version();
 /// Best build this processor can run: 0 baseline, 1 avx2, 2 avx512.
 int multiace_instruction_set();
+/// Digest of the sources this build was made from, see `source_digest` in that module.
+const char* multiace_sources();
 }

@@ -6,10 +6,16 @@
 
 namespace multiace {
 
-/// Run body(thread) for thread = 0 .. n_threads - 1 and wait for all; thread 0 is the caller.
-/// Nested calls, and calls while another thread uses the pool, run one after the other instead:
-/// the work of a `thread` never depends on who carries it out, so results are the same.
-void run_on_threads(int n_threads, const std::function<void(int)>& body);
+/// Run body(part) for part = 0 .. n_parts - 1 on as many threads, the caller's among them.
+///
+/// Each part runs once, on whichever thread is free first: a thread that the system keeps waiting
+/// holds nothing up, as the others take its part. What a part does must depend on its number only;
+/// results are then the same on every run. Nested calls, and calls while another thread has the
+/// pool, run one part after the other on the caller's thread.
+///
+/// Throws std::bad_alloc if a part ran out of memory, std::exception for any other failure; all
+/// parts have ended by then.
+void run_on_threads(int n_parts, const std::function<void(int)>& body);
 
 /// First item of a part when n items are cut into equal parts.
 inline int64_t part_start(int64_t n, int part, int n_parts) { return n * part / n_parts; }
@@ -23,12 +29,10 @@ void parallel_for(int n_threads, int64_t n, int64_t smallest_part, const Body& b
     if (n > 0) body(int64_t{0}, n);
     return;
   }
-  run_on_threads(used, [&](int thread) {
-    body(part_start(n, thread, used), part_start(n, thread + 1, used));
-  });
+  run_on_threads(used, [&](int part) { body(part_start(n, part, used), part_start(n, part + 1, used)); });
 }
 
-/// Scratch memory of the calling thread, kept from call to call.
+/// Scratch memory of the calling thread, kept from call to call in one block.
 ///
 /// A `Scratch` hands out aligned arrays until it goes out of scope; scopes may nest.
 class Scratch {
@@ -39,6 +43,7 @@ class Scratch {
   Scratch& operator=(const Scratch&) = delete;
 
   /// An uninitialised array of n entries, aligned to 64 bytes, padded by one vector at its end.
+  /// Throws std::bad_alloc.
   template <class T>
   T* array(int64_t n) {
     return static_cast<T*>(bytes(n * static_cast<int64_t>(sizeof(T)) + 64));
@@ -53,7 +58,7 @@ class Scratch {
 
  private:
   void* bytes(int64_t n);
-  int64_t block_, used_;
+  int64_t block_, used_, live_;
 };
 
 }  // namespace multiace

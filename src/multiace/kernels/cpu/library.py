@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ctypes
+import hashlib
+import logging
 import os
 from collections.abc import Callable, Sequence
 from functools import lru_cache
@@ -12,13 +14,18 @@ from typing import Any
 import torch
 from torch import Tensor
 
-ABI_VERSION = 1
+_LOG = logging.getLogger("multiace")
+
+ABI_VERSION = 2
 """Version of the C interface; a library with another one is refused."""
 
 INSTRUCTION_SETS = ("baseline", "avx2", "avx512")
 """Builds of the kernels, each needing the ones before."""
 
 _SUFFIX = {torch.float32: "f32", torch.float64: "f64"}
+
+_ERRORS = {1: "ran out of memory", 2: "failed", 3: "was given an index outside its range"}
+"""What the codes of csrc/errors.h mean."""
 
 
 class KernelLibraryError(RuntimeError):
@@ -33,37 +40,67 @@ class KernelLibrary:
         instruction_set: what it was compiled for.
 
     Raises:
-        KernelLibraryError: the library speaks another version of the interface.
+        KernelLibraryError: the library cannot be loaded, or speaks another version of the
+            interface.
     """
 
     def __init__(self, path: Path, instruction_set: str) -> None:
         self.path, self.instruction_set = path, instruction_set
-        self._functions = ctypes.CDLL(str(path))
+        try:
+            self._functions = ctypes.CDLL(str(path))
+        except OSError as error:
+            raise KernelLibraryError(
+                f"The compiled kernels cannot be loaded: {error}. Install multiace again."
+            ) from None
         found = self._functions.multiace_abi_version()
         if found != ABI_VERSION:
             raise KernelLibraryError(
                 f"{path} was built for interface {found} of the kernels; this is {ABI_VERSION}. "
-                "Install multiace again."
+                "Install multiace again, or run `make kernels` in a checkout."
             )
+
+    @property
+    def sources(self) -> str:
+        """Digest of the sources the library was built from, see `source_digest`."""
+        read = self._functions.multiace_sources
+        read.restype = ctypes.c_char_p
+        return read().decode()
+
+    @property
+    def best_instruction_set(self) -> str:
+        """The best instruction set that this processor has."""
+        return INSTRUCTION_SETS[self._functions.multiace_instruction_set()]
 
     def function(self, name: str, dtype: torch.dtype) -> Callable[[Any], int]:
         """Return a kernel, which takes a pointer to its arguments."""
+        if dtype not in _SUFFIX:
+            raise TypeError(
+                f"Compiled kernels compute in float32 and float64, got {dtype}. "
+                "Convert the model, or build it with kernels='reference'."
+            )
         function = getattr(self._functions, f"multiace_{name}_{_SUFFIX[dtype]}")
         function.argtypes = [ctypes.c_void_p]
         return function
 
     def call(self, name: str, dtype: torch.dtype, arguments: ctypes.Structure) -> None:
-        """Run a kernel."""
+        """Run a kernel.
+
+        Raises:
+            MemoryError: it ran out of memory.
+            KernelLibraryError: it returned another error code.
+        """
         code = self.function(name, dtype)(ctypes.addressof(arguments))
         if code:
-            raise KernelLibraryError(f"kernel {name} refused its arguments with code {code}.")
+            error = MemoryError if code == 1 else KernelLibraryError
+            raise error(f"Kernel {name} {_ERRORS.get(code, f'returned code {code}')}.")
 
 
 @lru_cache(maxsize=1)
 def library() -> KernelLibrary:
     """Return the library of the best instruction set that this processor has.
 
-    The environment variable `MULTIACE_ISA` names a lesser one.
+    The environment variable `MULTIACE_ISA` names a lesser one. In a checkout, a library that was
+    built from other sources than those in csrc/ is used with a warning.
 
     Raises:
         KernelLibraryError: there is none, or `MULTIACE_ISA` names one that cannot run here.
@@ -80,28 +117,59 @@ def library() -> KernelLibrary:
             f"MULTIACE_ISA is {wanted!r}, but this machine can run {', '.join(available)}. "
             "Choose one of these or unset it."
         )
-    name = wanted or list(available)[-1]
-    return KernelLibrary(available[name], name)
+    chosen = available[wanted or list(available)[-1]]
+    if source_digest() not in (None, chosen.sources):
+        _LOG.warning(
+            "kernels: %s was not built from what is in %s now. Run `make kernels`.",
+            chosen.path,
+            _CHECKOUT / "csrc",
+        )
+    return chosen
 
 
-def installed_instruction_sets() -> dict[str, Path]:
+def installed_instruction_sets() -> dict[str, KernelLibrary]:
     """Return the libraries that are installed and that this processor can run."""
-    baseline = _find("baseline")
-    if baseline is None:
-        return {}
-    best = ctypes.CDLL(str(baseline)).multiace_instruction_set()
-    found = {name: _find(name) for name in INSTRUCTION_SETS[: best + 1]}
-    return {name: path for name, path in found.items() if path is not None}
+    found: dict[str, KernelLibrary] = {}
+    best = INSTRUCTION_SETS[0]
+    for name in INSTRUCTION_SETS:
+        if INSTRUCTION_SETS.index(name) > INSTRUCTION_SETS.index(best):
+            break
+        installed = _find(name)
+        if installed is not None:
+            found[name] = installed
+            best = installed.best_instruction_set if name == "baseline" else best
+    return found
 
 
-def _find(instruction_set: str) -> Path | None:
+def _find(instruction_set: str) -> KernelLibrary | None:
+    """Return a library; of several, one that was built from the sources that are there."""
     import multiace.kernels.cpu
 
-    for folder in multiace.kernels.cpu.__path__:  # an editable install has two
-        path = Path(folder) / "lib" / f"libmultiace_{instruction_set}.so"
-        if path.exists():
-            return path
-    return None
+    paths = [  # an editable install has two folders
+        Path(folder) / "lib" / f"libmultiace_{instruction_set}.so"
+        for folder in multiace.kernels.cpu.__path__
+    ]
+    found = [KernelLibrary(path, instruction_set) for path in paths if path.exists()]
+    return max(found, key=lambda each: each.sources == source_digest(), default=None)
+
+
+_CHECKOUT = Path(__file__).resolve().parents[4]
+"""Where csrc/ is, if multiace runs from a checkout."""
+
+
+@lru_cache(maxsize=1)
+def source_digest() -> str | None:
+    """Return the digest of the kernels' sources, or None where there are none.
+
+    CMakeLists.txt computes the same: SHA-256 of the sorted SHA-256 of all files, one a line.
+    """
+    folder = _CHECKOUT / "csrc"
+    if not (folder / "entry_points.map").exists():
+        return None
+    files = [_CHECKOUT / "CMakeLists.txt", folder / "entry_points.map"]
+    files += [*folder.glob("*.cpp"), *folder.glob("*.h")]
+    digests = sorted(hashlib.sha256(path.read_bytes()).hexdigest() for path in files)
+    return hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
 
 def pointer(tensor: Tensor | None) -> int | None:
