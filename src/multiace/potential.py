@@ -48,7 +48,8 @@ class Potential(nn.Module):
         statistics: what the model takes from its training set.
         dtype: compute dtype, float32 or float64; energies are summed in float64 in both.
         seed: seed of the initial weights.
-        kernels: name of the kernels, see `multiace.kernels.dispatch`.
+        kernels: auto, cpu (compiled) or reference, see `multiace.kernels.dispatch`.
+        device: where it will compute.
         prune: leave out what cannot reach a readout.
 
     Example:
@@ -73,6 +74,7 @@ class Potential(nn.Module):
         dtype: torch.dtype = torch.float32,
         seed: int = 0,
         kernels: str = "auto",
+        device: torch.device | str = "cpu",
         prune: bool = True,
     ) -> None:
         super().__init__()
@@ -86,9 +88,10 @@ class Potential(nn.Module):
         )
         self.design, self.elements, self.statistics = design, tuple(elements), statistics
         self.pruned = prune
+        self.kernels = select_kernels(kernels, device)
         self.model = Model(
-            design, self.elements, statistics, select_kernels(kernels), initial, prune=prune
-        ).to(dtype)
+            design, self.elements, statistics, self.kernels, initial, prune=prune
+        ).to(device=device, dtype=dtype)
 
     @property
     def dtype(self) -> torch.dtype:
@@ -130,37 +133,58 @@ class Potential(nn.Module):
             terms = self.model(
                 edge_vectors, graph.senders, graph.receivers, graph.species, graph.n_nodes
             )  # (nodes, terms)
-            energies = terms.sum(dim=1)
             by_edge = None
             if forces or stress:
-                by_edge = self._edge_gradient(energies, edge_vectors, differentiate)
+                by_edge = self._edge_gradient(terms, edge_vectors, differentiate)
         if not differentiate:
-            terms, energies, edge_vectors = terms.detach(), energies.detach(), edge_vectors.detach()
-        contributions = segment_sum(terms, graph.structure_of_node, graph.n_structures)
-        return Prediction(
-            energy=segment_sum(energies, graph.structure_of_node, graph.n_structures),
-            energies=energies,
-            contributions=contributions,
-            forces=None if by_edge is None or not forces else _forces(graph, by_edge),
-            stress=None if by_edge is None or not stress else _stress(graph, edge_vectors, by_edge),
-        )
+            terms, edge_vectors = terms.detach(), edge_vectors.detach()
+        return prediction_of(graph, edge_vectors, terms, by_edge, forces=forces, stress=stress)
 
     @staticmethod
-    def _edge_gradient(energies: Tensor, edge_vectors: Tensor, create_graph: bool) -> Tensor:
+    def _edge_gradient(terms: Tensor, edge_vectors: Tensor, create_graph: bool) -> Tensor:
         """dE/dr_ji; zero for graphs without edges, whose energy does not depend on any."""
         (gradient,) = torch.autograd.grad(
-            energies.sum(), edge_vectors, create_graph=create_graph, materialize_grads=True
+            terms.sum(), edge_vectors, create_graph=create_graph, materialize_grads=True
         )
         return gradient
 
 
-def _forces(graph: Graph, by_edge: Float[Tensor, "edges 3"]) -> Float[Tensor, "nodes 3"]:
+def prediction_of(
+    graph: Graph,
+    edge_vectors: Float[Tensor, "edges 3"],
+    terms: Float64[Tensor, "nodes terms"],
+    by_edge: Float[Tensor, "edges 3"] | None,
+    *,
+    forces: bool,
+    stress: bool,
+) -> Prediction:
+    """Sum what is known of nodes and edges over the structures of a graph.
+
+    Args:
+        graph: the structures.
+        edge_vectors: r_ji, Å.
+        terms: terms of each atom's energy, eV.
+        by_edge: dE/dr_ji, eV/Å; needed for forces and stress.
+        forces: whether forces are wanted.
+        stress: whether stress is wanted.
+    """
+    energies = terms.sum(dim=1)
+    return Prediction(
+        energy=segment_sum(energies, graph.structure_of_node, graph.n_structures),
+        energies=energies,
+        contributions=segment_sum(terms, graph.structure_of_node, graph.n_structures),
+        forces=None if by_edge is None or not forces else forces_of(graph, by_edge),
+        stress=None if by_edge is None or not stress else stress_of(graph, edge_vectors, by_edge),
+    )
+
+
+def forces_of(graph: Graph, by_edge: Float[Tensor, "edges 3"]) -> Float[Tensor, "nodes 3"]:
     """Return F_k = sum_{e: receiver k} dE/dr_e - sum_{e: sender k} dE/dr_e, as r_ji = r_j - r_i."""
     of_receivers = segment_sum(by_edge, graph.receivers, graph.n_nodes)
     return of_receivers - segment_sum(by_edge, graph.senders, graph.n_nodes)
 
 
-def _stress(
+def stress_of(
     graph: Graph, edge_vectors: Float[Tensor, "edges 3"], by_edge: Float[Tensor, "edges 3"]
 ) -> Float[Tensor, "structures 3 3"]:
     """Return (1/V) sum_e r_e (x) dE/dr_e, symmetrised; nan for structures without volume."""

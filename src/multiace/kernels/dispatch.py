@@ -6,7 +6,9 @@ import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
+from types import ModuleType
 
+import torch
 from torch import nn
 
 from multiace.kernels.reference.convolution import Convolution
@@ -20,17 +22,35 @@ _LOG = logging.getLogger("multiace")
 
 @dataclass(frozen=True)
 class Kernels:
-    """One implementation of every operation: name and constructors."""
+    """One implementation of every operation: name and constructors.
+
+    Args:
+        name: what `select_kernels` knows it by.
+        label: the name and how it computes, for people.
+        device: type of the only device it computes on; None: on all.
+    """
 
     name: str
+    label: str
+    device: str | None
     edge_basis: Callable[..., nn.Module]
     convolution: Callable[..., nn.Module]
     linear: Callable[..., nn.Module]
     polynomial_product: Callable[..., nn.Module]
     gate: Callable[..., nn.Module]
+    steps: ModuleType | None = None  # the same bound to arrays, for plans
 
 
-REFERENCE = Kernels("reference", EdgeBasis, Convolution, Linear, PolynomialProduct, Gate)
+REFERENCE = Kernels(
+    "reference",
+    "reference (PyTorch)",
+    None,
+    edge_basis=EdgeBasis,
+    convolution=Convolution,
+    linear=Linear,
+    polynomial_product=PolynomialProduct,
+    gate=Gate,
+)
 
 
 @lru_cache(maxsize=1)
@@ -40,46 +60,70 @@ def _cpu() -> Kernels:
     Raises:
         KernelLibraryError: they are not installed.
     """
+    from multiace.kernels.cpu import steps
     from multiace.kernels.cpu.convolution import Convolution as FusedConvolution
     from multiace.kernels.cpu.library import library
+    from multiace.kernels.cpu.linear import Linear as FusedLinear
 
-    library()
-    return Kernels("cpu", EdgeBasis, FusedConvolution, Linear, PolynomialProduct, Gate)
+    return Kernels(
+        "cpu",
+        f"cpu (compiled, {library().instruction_set})",
+        "cpu",
+        edge_basis=EdgeBasis,
+        convolution=FusedConvolution,
+        linear=FusedLinear,
+        polynomial_product=PolynomialProduct,
+        gate=Gate,
+        steps=steps,
+    )
 
 
 _IMPLEMENTATIONS: dict[str, Callable[[], Kernels]] = {"reference": lambda: REFERENCE, "cpu": _cpu}
 
 
-def select_kernels(name: str = "auto") -> Kernels:
+def select_kernels(name: str = "auto", device: torch.device | str = "cpu") -> Kernels:
     """Return the kernels of a name; `auto` takes the fastest there is and says once which.
 
+    Args:
+        name: auto, cpu or reference.
+        device: where they are to compute.
+
     Raises:
-        ValueError: a name that is not there.
+        KernelLibraryError: compiled kernels are asked for by name, but not installed.
+        ValueError: a name that is not there, or that does not compute on the device.
 
     Example:
         >>> select_kernels("reference").name
         'reference'
     """
+    device = torch.device(device)
     if name == "auto":
-        return _automatic()
+        return _automatic(device.type)
     if name not in _IMPLEMENTATIONS:
         raise ValueError(
             f"kernels must be 'auto' or one of {sorted(_IMPLEMENTATIONS)}, got {name!r}. "
             "Choose one that is installed; none is ever replaced silently."
         )
-    return _IMPLEMENTATIONS[name]()
+    kernels = _IMPLEMENTATIONS[name]()
+    if kernels.device not in (None, device.type):
+        raise ValueError(
+            f"kernels {name!r} compute on {kernels.device}, but the device is {device}. "
+            "Choose another device, or kernels 'auto' or 'reference'."
+        )
+    return kernels
 
 
-@lru_cache(maxsize=1)
-def _automatic() -> Kernels:
-    from multiace.kernels.cpu.library import KernelLibraryError, library
+@lru_cache
+def _automatic(device: str) -> Kernels:
+    from multiace.kernels.cpu.library import KernelLibraryError
 
+    if device != "cpu":
+        _LOG.info("kernels: %s; the compiled ones compute on cpu, not on %s", REFERENCE.label, device)
+        return REFERENCE
     try:
         kernels = _cpu()
     except KernelLibraryError as error:
-        _LOG.warning(
-            "kernels: reference (PyTorch), many times slower than compiled ones. %s", error
-        )
+        _LOG.warning("kernels: %s, many times slower than compiled ones. %s", REFERENCE.label, error)
         return REFERENCE
-    _LOG.info("kernels: cpu (compiled, %s)", library().instruction_set)
+    _LOG.info("kernels: %s", kernels.label)
     return kernels

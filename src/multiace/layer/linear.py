@@ -39,6 +39,7 @@ class EquivariantLinear(nn.Module):
         groups: Mapping[Irrep, tuple[int, ...]] | None = None,
     ) -> None:
         super().__init__()
+        self.irreps_in, self.irreps_out = irreps_in, irreps_out
         self.kernel = kernels.linear(irreps_in, irreps_out)
         self.per_element = n_elements is not None
         self.grouped = groups is not None
@@ -62,10 +63,15 @@ class EquivariantLinear(nn.Module):
         self, x: Float[Tensor, "nodes dim_in"], species: Int[Tensor, " nodes"]
     ) -> Float[Tensor, "nodes dim_out"]:
         """Apply the map."""
-        weights = {irrep: w * self.factors[irrep] for irrep, w in self.weights.items()}
+        return self.kernel(x, self.matrices, species if self.per_element else None)
+
+    @property
+    def matrices(self) -> dict[str, Tensor]:
+        """Irrep -> W / sqrt(fan-in), ready to be multiplied with x."""
+        matrices = {irrep: w * self.factors[irrep] for irrep, w in self.weights.items()}
         if self.grouped:
-            weights = {i: w * self.get_buffer(f"balance_{i}") for i, w in weights.items()}
-        return self.kernel(x, weights, species if self.per_element else None)
+            matrices = {i: w * self.get_buffer(f"balance_{i}") for i, w in matrices.items()}
+        return matrices
 
 
 def _balance(widths: tuple[int, ...]) -> Float[Tensor, "channels 1"]:

@@ -47,5 +47,9 @@ class Message(nn.Module):
         self, a: Float[Tensor, "nodes dim_in"], species: Int[Tensor, " nodes"]
     ) -> Float[Tensor, "nodes dim_out"]:
         """Return m of every node."""
-        weights = torch.cat(list(self.weights.values()), dim=1)  # (elements, paths, channels)
-        return self.product(a, weights, species if self.per_element else None)
+        return self.product(a, self.path_weights, species if self.per_element else None)
+
+    @property
+    def path_weights(self) -> Float[Tensor, "elements paths channels"]:
+        """w of all irreps and orders, in the order of the table's paths."""
+        return torch.cat(list(self.weights.values()), dim=1)

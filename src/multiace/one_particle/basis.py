@@ -65,13 +65,22 @@ class EdgeFunctions(nn.Module):
     ) -> Edges:
         """Evaluate every edge."""
         distances, harmonics = self.edge_basis(edge_vectors)
+        basis, envelope = self.radial(distances, senders, receivers, species)
+        return Edges(senders, receivers, distances, basis, envelope, harmonics)
+
+    def radial(
+        self,
+        distances: Float[Tensor, " edges"],
+        senders: Int[Tensor, " edges"],
+        receivers: Int[Tensor, " edges"],
+        species: Int[Tensor, " nodes"],
+    ) -> tuple[Float[Tensor, "edges number"], Float[Tensor, " edges"] | None]:
+        """Evaluate the radial basis; return the envelope apart where the weights have it."""
         envelope = self.envelope(distances / self.cutoff)
         argument = distances
         if self.transform is not None:
             argument = self.transform(distances, senders, receivers, species)
         basis = self.radial_basis(argument)
         if self.envelope_on == "basis":
-            basis, on_weights = basis * envelope.unsqueeze(1), None
-        else:
-            on_weights = envelope
-        return Edges(senders, receivers, distances, basis, on_weights, harmonics)
+            return basis * envelope.unsqueeze(1), None
+        return basis, envelope

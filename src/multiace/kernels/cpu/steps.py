@@ -1,0 +1,310 @@
+"""Steps of a plan: kernels whose arguments are bound once to arrays that stay.
+
+Calling a kernel then costs a microsecond. Each step writes its outputs forward, and backward the
+energy's gradients by its inputs, adding where an input is shared with other steps.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from typing import Any, Protocol, runtime_checkable
+
+import torch
+from torch import Tensor
+
+from multiace.kernels.cpu import convolution, linear, polynomial_product
+from multiace.kernels.cpu.differentiable import threads
+from multiace.kernels.cpu.library import library, pointer
+from multiace.kernels.tables import ConvolutionTable, ProductTable
+from multiace.o3.irreps import Irreps
+
+
+@runtime_checkable
+class Array(Protocol):
+    """A quantity and the energy's gradient by it; `multiace.plan.arrays.Array`."""
+
+    value: Tensor
+    gradient: Tensor
+    differentiable: bool
+    shared: bool
+
+
+@runtime_checkable
+class Topology(Protocol):
+    """Indices of nodes and edges; `multiace.plan.topology.Topology`."""
+
+    senders: Tensor
+    receivers: Tensor
+    species: Tensor
+    n_owned: int
+
+
+class BoundKernel:
+    """A kernel and the structure of its arguments, filled in when arrays move or sizes change.
+
+    Args:
+        name: the kernel.
+        dtype: its dtype.
+        arguments: structure of its arguments.
+    """
+
+    def __init__(self, name: str, dtype: torch.dtype, arguments: ctypes.Structure) -> None:
+        self._arguments, self._kept = arguments, dict[str, Tensor]()
+        self._function: Callable[[Any], int] = library().function(name, dtype)
+        self._name, self._address = name, ctypes.addressof(arguments)
+
+    def set(self, **values: float | Tensor | None) -> None:
+        """Fill in arguments; tensors are kept alive and must be contiguous."""
+        for name, value in values.items():
+            if isinstance(value, Tensor):
+                assert value.is_contiguous(), name
+                self._kept[name] = value
+                value = pointer(value)
+            setattr(self._arguments, name, value)
+
+    def run(self) -> None:
+        """Run the kernel."""
+        code = self._function(self._address)
+        if code:
+            raise RuntimeError(f"kernel {self._name} of the plan failed with code {code}.")
+
+
+class SplineArguments(ctypes.Structure):
+    """`MultiaceSpline` of csrc/spline.h."""
+
+    _fields_ = (
+        ("n_edges", ctypes.c_int64),
+        ("n_intervals", ctypes.c_int64),
+        ("width", ctypes.c_double),
+        *((name, ctypes.c_void_p) for name in "distances knots basis slope".split()),
+    )
+
+
+class SplineBasis:
+    """Knots and weights of cubic B-splines at the distances; the convolution pulls them back.
+
+    Args:
+        distances: d_ji.
+        n_intervals: intervals from 0 to the cutoff.
+        width: of an interval, Å.
+        dtype: dtype of the weights.
+    """
+
+    def __init__(
+        self, distances: Array, n_intervals: int, width: float, dtype: torch.dtype
+    ) -> None:
+        self.distances = distances
+        self.knots = torch.empty(0, dtype=torch.int64)
+        self.basis = self.slope = torch.empty((0, 4), dtype=dtype)
+        self._kernel = BoundKernel("spline_basis", dtype, SplineArguments())
+        self._kernel.set(n_intervals=n_intervals, width=width)
+
+    def bind(self, top: Topology, moved: bool) -> None:
+        """Take the edges there are."""
+        n = len(top.senders)
+        if n > len(self.knots):
+            rows = int(1.1 * n) + 1
+            self.knots = torch.empty(rows, dtype=torch.int64)
+            self.basis, self.slope = (self.basis.new_empty((rows, 4)) for _ in range(2))
+            self._kernel.set(knots=self.knots, basis=self.basis, slope=self.slope)
+        self._kernel.set(n_edges=n, distances=self.distances.value)
+
+    def forward(self) -> None:
+        """Find the knots."""
+        self._kernel.run()
+
+    def backward(self) -> None:
+        """Nothing: convolutions write the gradient by the distance themselves."""
+
+
+class Convolve:
+    """The sum over neighbours, with radial functions u V or splines.
+
+    Args:
+        table: couplings and layout.
+        source: `hidden` and `weights`, or `basis` and `table`, and `edge_types(topology)`.
+        features: h of all nodes.
+        harmonics: Y of the edges.
+        pooled: A of the owned nodes.
+    """
+
+    def __init__(
+        self, table: ConvolutionTable, source: Any, features: Array, harmonics: Array, pooled: Array
+    ) -> None:
+        self.source, self.features, self.harmonics, self.pooled = (
+            source,
+            features,
+            harmonics,
+            pooled,
+        )
+        self._splined = hasattr(source, "basis")
+        dtype = pooled.value.dtype
+        names = ("convolution_forward", "convolution_backward")
+        self._kernels = [BoundKernel(name, dtype, convolution.Arguments()) for name in names]
+        words = torch.from_numpy(convolution.pack_table(table))
+        weights = source.table if self._splined else source.weights
+        for kernel in self._kernels:
+            kernel.set(table=words, weights=weights, n_types=len(weights), n_threads=threads())
+            if self._splined:
+                kernel.set(n_knots=weights.shape[1])
+            else:
+                kernel.set(n_hidden=weights.shape[1])
+
+    def bind(self, top: Topology, moved: bool) -> None:
+        """Take the edges there are."""
+        types = self.source.edge_types(top)
+        for kernel in self._kernels:
+            kernel.set(
+                n_edges=len(top.senders),
+                n_threads=threads(),
+                senders=top.senders,
+                receivers=top.receivers,
+                edge_types=types,
+            )
+            if self._splined:
+                basis = self.source.basis
+                kernel.set(knots=basis.knots, spline_basis=basis.basis, spline_slope=basis.slope)
+        if moved:
+            self._take_arrays(top)
+
+    def _take_arrays(self, top: Topology) -> None:
+        features, harmonics, pooled = self.features, self.harmonics, self.pooled
+        for kernel in self._kernels:
+            kernel.set(
+                n_senders=len(top.species),
+                n_receivers=top.n_owned,
+                features=features.value,
+                harmonics=harmonics.value,
+            )
+            if not self._splined:
+                kernel.set(hidden=self.source.hidden.value)
+        forward, backward = self._kernels
+        forward.set(pooled=pooled.value)
+        backward.set(
+            cotangent=pooled.gradient,
+            harmonics_gradient=harmonics.gradient,
+            add_harmonics_gradient=1,
+            features_gradient=features.gradient if features.differentiable else None,
+        )
+        if self._splined:
+            backward.set(distance_gradient=self.source.basis.distances.gradient)
+        else:
+            backward.set(hidden_gradient=self.source.hidden.gradient)
+
+    def forward(self) -> None:
+        """Sum over neighbours."""
+        self._kernels[0].run()
+
+    def backward(self) -> None:
+        """Write the gradients by features and radial functions; add those by edges."""
+        assert not self.features.shared or not self.features.differentiable
+        self._kernels[1].run()
+
+
+class MapRows:
+    """An equivariant linear map.
+
+    Args:
+        irreps_in: irreps of x.
+        irreps_out: irreps of y.
+        weights: irrep -> (c, d), or (elements, c, d).
+        per_element: whether weights are by element.
+        x: input.
+        y: output.
+        n_rows: how many rows of a topology are mapped.
+        add: add to y.
+    """
+
+    def __init__(
+        self,
+        irreps_in: Irreps,
+        irreps_out: Irreps,
+        weights: dict[str, Tensor],
+        per_element: bool,
+        x: Array,
+        y: Array,
+        n_rows: Callable[[Topology], int],
+        *,
+        add: bool,
+    ) -> None:
+        self.x, self.y, self.per_element, self.n_rows, self.add = x, y, per_element, n_rows, add
+        words = torch.tensor(linear.pack_irreps(irreps_in, irreps_out), dtype=torch.int64)
+        flat = torch.cat([y.value.new_empty(0), *(matrix.flatten() for matrix in weights.values())])
+        n_elements = next(iter(weights.values())).shape[0] if per_element and weights else 1
+        names = ("linear_forward", "linear_transposed")
+        dtype = y.value.dtype
+        self._kernels = [BoundKernel(name, dtype, linear.Arguments()) for name in names]
+        for kernel in self._kernels:
+            kernel.set(table=words, weights=flat, n_elements=n_elements)
+
+    def bind(self, top: Topology, moved: bool) -> None:
+        """Take the rows there are."""
+        if not moved:
+            return
+        species = top.species if self.per_element else None
+        for kernel in self._kernels:
+            kernel.set(n_nodes=self.n_rows(top), species=species, n_threads=threads())
+        forward, backward = self._kernels
+        forward.set(x=self.x.value, y=self.y.value, accumulate=int(self.add))
+        if self.x.differentiable:
+            accumulate = int(self.x.shared)
+            backward.set(x=self.x.gradient, y=self.y.gradient, accumulate=accumulate)
+
+    def forward(self) -> None:
+        """Apply the map."""
+        self._kernels[0].run()
+
+    def backward(self) -> None:
+        """Pull the gradient back."""
+        if self.x.differentiable:
+            self._kernels[1].run()
+
+
+class Multiply:
+    """The message of symmetrised products.
+
+    Args:
+        table: couplings and layout.
+        weights: (elements, paths, channels), of one element if shared.
+        per_element: whether weights are by element.
+        a: atomic basis.
+        m: message.
+    """
+
+    def __init__(
+        self, table: ProductTable, weights: Tensor, per_element: bool, a: Array, m: Array
+    ) -> None:
+        self.a, self.m, self.per_element = a, m, per_element
+        words = torch.from_numpy(polynomial_product.pack_table(table))
+        names = ("polynomial_product_forward", "polynomial_product_backward")
+        self._kernels = [
+            BoundKernel(name, weights.dtype, polynomial_product.Arguments()) for name in names
+        ]
+        for kernel in self._kernels:
+            kernel.set(
+                table=words,
+                weights=weights,
+                n_channels=table.irreps_in.channels[0],
+                n_elements=len(weights),
+            )
+
+    def bind(self, top: Topology, moved: bool) -> None:
+        """Take the nodes there are."""
+        if not moved:
+            return
+        species = top.species if self.per_element else None
+        for kernel in self._kernels:
+            kernel.set(n_nodes=top.n_owned, species=species, n_threads=threads())
+            kernel.set(features=self.a.value)
+        self._kernels[0].set(product=self.m.value)
+        self._kernels[1].set(cotangent=self.m.gradient, features_gradient=self.a.gradient)
+
+    def forward(self) -> None:
+        """Evaluate the message."""
+        self._kernels[0].run()
+
+    def backward(self) -> None:
+        """Pull the gradient back."""
+        assert not self.a.shared
+        self._kernels[1].run()

@@ -1,0 +1,60 @@
+"""Arrays of a plan: allocated once, with room to grow, one row a node, owned node or edge."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
+
+import torch
+from torch import Tensor
+
+Rows = Literal["nodes", "owned", "edges"]
+
+_ROOM = 1.1
+"""How much more is allocated than is needed, so that neighbours may come and go."""
+
+
+class Sizes(NamedTuple):
+    """How many rows arrays have: nodes with ghosts, nodes owned, edges."""
+
+    nodes: int
+    owned: int
+    edges: int
+
+
+@dataclass(eq=False)
+class Array:
+    """One quantity and, where it depends on the positions, the energy's gradient by it.
+
+    Args:
+        rows: what there is a row for.
+        shape: shape of a row.
+        dtype: dtype.
+        differentiable: whether it has a gradient.
+        shared: whether several steps read it, so that each adds its gradient to the others'.
+    """
+
+    rows: Rows
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+    differentiable: bool = True
+    shared: bool = False
+    value: Tensor = field(init=False)
+    gradient: Tensor = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._capacity = -1
+        self.value = self.gradient = torch.empty((0, *self.shape), dtype=self.dtype)
+
+    def resize(self, sizes: Sizes) -> bool:
+        """Give the array as many rows as there are now; return whether it has moved."""
+        n = getattr(sizes, self.rows)
+        moved = n > self._capacity
+        if moved:
+            self._capacity = int(n * _ROOM) + 1
+            self._value = torch.zeros((self._capacity, *self.shape), dtype=self.dtype)
+            self._gradient = torch.zeros_like(self._value) if self.differentiable else None
+        self.value = self._value[:n]
+        if self._gradient is not None:
+            self.gradient = self._gradient[:n]
+        return moved

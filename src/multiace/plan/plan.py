@@ -1,0 +1,336 @@
+"""`Plan`: energies and their gradients by hand-ordered passes over arrays allocated once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from typing import cast
+
+import torch
+from jaxtyping import Float, Float64, Int
+from torch import Tensor, nn
+
+from multiace.design.layout import LayerLayout, embedding_irreps, layouts
+from multiace.geometry.graph import Graph
+from multiace.layer.atomic_basis import AtomicBasis
+from multiace.layer.layer import Layer
+from multiace.plan.arrays import Array, Rows
+from multiace.plan.radial import RadialFunctions
+from multiace.plan.sources import NetworkSource
+from multiace.plan.steps import Differentiated, Lay, Step
+from multiace.plan.topology import Topology
+from multiace.potential import Potential, Prediction, prediction_of
+
+
+class Plan:
+    """The potential as a sequence of steps, for molecular dynamics.
+
+    The same function as `Potential`, evaluated without autograd: each step writes its arrays
+    forward and its gradients backward, layer by layer, in memory that stays. Radial functions are
+    cubic splines in the distance unless `exact`; their error is `spline_error`, and forces are
+    derivatives of the splined energy.
+
+    An engine that splits space drives the layers itself and exchanges ghosts in between:
+
+    | call | afterwards |
+    |---|---|
+    | `begin(edge_vectors, ..., n_owned)` | edges and h^(0) are there |
+    | `forward_layer(t)` | `features(t)` of owned nodes; write the ghosts' |
+    | `energies()` | terms of the energy of owned nodes |
+    | `begin_reverse()` | gradients are zero |
+    | `reverse_layer(t)` | `feature_gradients(t - 1)`; add the ghosts' to their owners' |
+    | `gradient()` | dE/d(edge vector) |
+
+    Layers count from 1; `features(t)` is h^(t). Before `reverse_layer(t)` the gradients of owned
+    rows must be complete.
+
+    Args:
+        potential: the potential, on the CPU. Its weights are folded in: a plan does not follow
+            later changes.
+        elements: atomic numbers of the structures to come, by default all the potential knows;
+            tables of splines are made for pairs of these.
+        exact: evaluate the radial network for every edge instead of splines.
+        tolerance: error wanted of the splines, relative to the largest radial function.
+
+    Example:
+        >>> import numpy as np
+        >>> from multiace import presets
+        >>> from multiace.design import Statistics
+        >>> from multiace.geometry import Structure, build_graph
+        >>> statistics = Statistics(mean_neighbours=1.0, atomic_energies={"H": -13.6})
+        >>> potential = Potential(presets.botnet("small"), (1,), statistics, seed=0)
+        >>> pair = Structure(numbers=np.array([1, 1]), positions=np.diag([0.0, 0.9, 0.0])[:2])
+        >>> graph = build_graph(pair, potential.cutoff, (1,))
+        >>> plan = Plan(potential, exact=True)
+        >>> abs(plan.evaluate(graph).energy.item() - potential(graph).energy.item()) < 1e-4
+        True
+    """
+
+    def __init__(
+        self,
+        potential: Potential,
+        *,
+        elements: Sequence[int] | None = None,
+        exact: bool = False,
+        tolerance: float = 1e-6,
+    ) -> None:
+        device = next(potential.parameters()).device
+        if device.type != "cpu":
+            raise ValueError(
+                f"A Plan runs on the CPU, the potential is on {device}. Move it there, or call it."
+            )
+        self.potential, self.dtype = potential, potential.dtype
+        self.elements = tuple(potential.elements if elements is None else sorted(elements))
+        none = torch.zeros(0, dtype=torch.int64)
+        self._top = Topology(none, none, none, 0)
+        self._model = potential.model
+        self._lay = Lay(potential.kernels, self._topology)
+        self._make_arrays()
+        self._radial = RadialFunctions(
+            potential,
+            self.elements,
+            self._distances,
+            self._topology,
+            kernels=potential.kernels,
+            exact=exact,
+            tolerance=tolerance,
+        )
+        self._of_species: list[Step] = []  # what depends on the elements alone
+        self._edges = self._lay_edges()
+        self._layers = [
+            self._lay_layer(t, cast(Layer, layer), layout)
+            for t, (layer, layout) in enumerate(zip(self._model.layers, self._layouts, strict=True))
+        ]
+
+    @property
+    def exact(self) -> bool:
+        """Whether the radial network is evaluated for every edge."""
+        return self._radial.exact
+
+    @property
+    def spline_error(self) -> float:
+        """Largest error of a radial function over the largest value; 0 if `exact`."""
+        return self._radial.error
+
+    @property
+    def n_layers(self) -> int:
+        """Number of layers."""
+        return len(self._layers)
+
+    # ---- building ----------------------------------------------------------------------------
+
+    def _topology(self) -> Topology:
+        return self._top
+
+    def _array(self, rows: Rows, *shape: int, **options: bool) -> Array:
+        array = Array(rows, shape, self.dtype, **options)
+        self._arrays.append(array)
+        return array
+
+    def _make_arrays(self) -> None:
+        """Make the arrays that layers share: edges, features and readouts."""
+        design, n_elements = self.potential.design, len(self.potential.elements)
+        self._arrays: list[Array] = []
+        self._layouts = layouts(design, n_elements, prune=self.potential.pruned)
+        self._vectors = self._array("edges", 3)
+        self._distances = self._array("edges", shared=True)
+        self._harmonics = self._array("edges", (design.l_max + 1) ** 2, shared=True)
+        irreps = [embedding_irreps(design, n_elements)]
+        irreps += [layout.features_out for layout in self._layouts]
+        self._h = [
+            self._array("nodes", features.dim, differentiable=t > 0, shared=True)
+            for t, features in enumerate(irreps)
+        ]
+        self._readouts = {int(t): self._array("owned") for t in self._model.readouts}
+        repels = self._model.baseline.repulsion is not None
+        self._repulsion = self._array("owned") if repels else None
+
+    def _lay_edges(self) -> list[Step]:
+        """Lay out what no layer changes: geometry, radial functions, core repulsion."""
+        kernel = self._model.edge_functions.edge_basis
+        geometry = self._lay.edge_basis(kernel, self._vectors, self._distances, self._harmonics)
+        for source in self._radial.sources:
+            if isinstance(source, NetworkSource):
+                self._arrays.append(source.hidden)
+        steps = [geometry, *self._radial.steps]
+        if self._repulsion is not None:
+            steps.append(Differentiated(self._repel, [self._distances], [self._repulsion]))
+        return steps
+
+    def _repel(self, distances: Tensor) -> list[Tensor]:
+        top, repulsion = self._top, self._model.baseline.repulsion
+        assert repulsion is not None
+        of_nodes = repulsion(distances, top.senders, top.receivers, top.species)
+        return [of_nodes[: top.n_owned]]
+
+    def _lay_layer(self, t: int, layer: Layer, layout: LayerLayout) -> list[Step]:
+        """Lay out h^(t) -> A -> B -> m -> h^(t+1) and the readout of h^(t+1)."""
+        steps: list[Step] = []
+        a = self._lay_pooling(t, layer.atomic_basis, layout, steps)
+        basis, update, out = layer.atomic_basis, layer.update, self._h[t + 1]
+        mixed = [layout.mixed, layout.atomic_basis][-len(basis.after_pooling) :]
+        chain = [
+            (linear, irreps.dim) for linear, irreps in zip(basis.after_pooling, mixed, strict=True)
+        ]
+        if layer.message is not None:
+            chain.append((layer.message, layout.message.dim))
+        if update.linear is not None:
+            chain.append((update.linear, layout.update.dim))
+        for n, (module, width) in enumerate(chain):
+            ends = n == len(chain) - 1 and update.nonlinearity is None
+            to = out if ends else self._array("owned", width)
+            steps.append(self._lay.rows(module, a, to, "owned"))
+            a = to
+        connection = update.self_connection
+        if connection is not None and t == 0:
+            constant = self._array("owned", *a.shape, differentiable=False)
+            self._of_species.append(self._lay.rows(connection, self._h[0], constant, "owned"))
+            steps.append(Differentiated(_same, [constant], [a], add=True))
+        elif connection is not None:
+            steps.append(self._lay.rows(connection, self._h[t], a, "owned", add=True))
+        if update.nonlinearity is not None:
+            steps.append(self._lay.rows(update.nonlinearity, a, out, "owned"))
+        if t in self._readouts:
+            readout = self._model.readouts[str(t)]
+            energies = self._readouts[t]
+            steps.append(Differentiated(partial(_one, readout), [out], [energies], rows="owned"))
+        return steps
+
+    def _lay_pooling(
+        self, t: int, basis: AtomicBasis, layout: LayerLayout, steps: list[Step]
+    ) -> Array:
+        """Lay out the sum over neighbours, (1/lambda) sum_j phi(j -> i)."""
+        h = self._array("nodes", layout.convolved.dim, differentiable=t > 0)
+        before = steps if t > 0 else self._of_species
+        mixing = nn.Identity() if basis.before_edges is None else basis.before_edges
+        before.append(self._lay.rows(mixing, self._h[t], h, "nodes"))
+        a = self._array("owned", layout.pooled.dim)
+        source = self._radial.sources[t]
+        steps.append(self._lay.convolution(basis.convolution, source, h, self._harmonics, a))
+        if basis.density is None:
+            return a
+        density, pooled = self._array("owned", 1), self._array("owned", *a.shape)
+        of_edges = partial(self._radial.density, basis.density)
+        steps.append(Differentiated(of_edges, [self._distances], [density]))
+        steps.append(Differentiated(_quotient, [a, density], [pooled]))
+        return pooled
+
+    # ---- running -----------------------------------------------------------------------------
+
+    def begin(
+        self,
+        edge_vectors: Float[Tensor, "edges 3"],
+        senders: Int[Tensor, " edges"],
+        receivers: Int[Tensor, " edges"],
+        species: Int[Tensor, " nodes"],
+        n_owned: int,
+    ) -> None:
+        """Take edges and nodes; evaluate everything about the edges, and h^(0).
+
+        Args:
+            edge_vectors: r_ji = r_j - r_i in Å.
+            senders: neighbour j of each edge.
+            receivers: centre i of each edge, an owned node, ascending.
+            species: element of each node, as position in the elements of the potential.
+            n_owned: the first nodes, whose energies are wanted; the others are ghosts.
+        """
+        before = self._top
+        same = before.n_owned == n_owned and torch.equal(before.species, species)
+        self._top = Topology(senders, receivers, before.species if same else species, n_owned)
+        sizes = self._top.sizes
+        moved = [array.resize(sizes) for array in self._arrays]
+        moved_or_new = not same or any(moved)
+        for steps in (self._of_species, self._edges, *self._layers):
+            for step in steps:
+                step.bind(self._top, moved_or_new)
+        if moved_or_new:
+            self._take_species()
+        self._vectors.value.copy_(edge_vectors)
+        for step in self._edges:
+            step.forward()
+
+    def _take_species(self) -> None:
+        """Evaluate what depends on the elements alone, and the energy's gradient by readouts."""
+        top, baseline = self._top, self._model.baseline
+        with torch.no_grad():
+            self._h[0].value.copy_(self._model.embedding(top.species))
+        for step in self._of_species:
+            step.forward()
+        arrays = [*self._readouts.values(), *([self._repulsion] if self._repulsion else [])]
+        with torch.enable_grad():
+            leaves = [torch.zeros_like(array.value, requires_grad=True) for array in arrays]
+            readouts = leaves[: len(self._readouts)]
+            repulsion = leaves[-1] if self._repulsion else None
+            total = baseline(readouts, top.species[: top.n_owned], repulsion).sum()
+            for array, seed in zip(arrays, torch.autograd.grad(total, leaves), strict=True):
+                array.gradient.copy_(seed)
+
+    def forward_layer(self, t: int) -> None:
+        """Evaluate h^(t) of owned nodes from h^(t-1) of all; t counts from 1."""
+        for step in self._layers[t - 1]:
+            step.forward()
+
+    def features(self, t: int) -> Float[Tensor, "nodes dim"]:
+        """Return h^(t) of all nodes, to be written where nodes are ghosts."""
+        return self._h[t].value
+
+    def energies(self) -> Float64[Tensor, "owned terms"]:
+        """Return the terms of each owned atom's energy in eV; their sum is the energy."""
+        top = self._top
+        readouts = [array.value for array in self._readouts.values()]
+        repulsion = None if self._repulsion is None else self._repulsion.value
+        with torch.no_grad():
+            return self._model.baseline(readouts, top.species[: top.n_owned], repulsion)
+
+    def begin_reverse(self) -> None:
+        """Forget the gradients of the last evaluation."""
+        for array in (self._distances, self._harmonics, *self._h[1:]):
+            array.gradient.zero_()
+
+    def reverse_layer(self, t: int) -> None:
+        """Add what layer t contributes to the gradients by h^(t-1) and by the edges."""
+        for step in reversed(self._layers[t - 1]):
+            step.backward()
+
+    def feature_gradients(self, t: int) -> Float[Tensor, "nodes dim"]:
+        """Return dE/dh^(t) of all nodes; rows of ghosts belong to their owners."""
+        return self._h[t].gradient
+
+    def gradient(self) -> Float[Tensor, "edges 3"]:
+        """Return dE/d(edge vector) in eV/Å, once all layers are reversed."""
+        for step in reversed(self._edges):
+            step.backward()
+        return self._vectors.gradient
+
+    def evaluate(self, graph: Graph, *, forces: bool = True, stress: bool = False) -> Prediction:
+        """Evaluate structures as `Potential` does.
+
+        Args:
+            graph: structures.
+            forces: also evaluate forces.
+            stress: also evaluate stress.
+        """
+        vectors = graph.edge_vectors.to(self.dtype)
+        self.begin(vectors, graph.senders, graph.receivers, graph.species, graph.n_nodes)
+        for t in range(1, self.n_layers + 1):
+            self.forward_layer(t)
+        terms = self.energies()
+        by_edge = None
+        if forces or stress:
+            self.begin_reverse()
+            for t in range(self.n_layers, 0, -1):
+                self.reverse_layer(t)
+            by_edge = self.gradient()
+        return prediction_of(graph, vectors, terms, by_edge, forces=forces, stress=stress)
+
+
+def _same(x: Tensor) -> list[Tensor]:
+    return [x]
+
+
+def _one(module: nn.Module, x: Tensor) -> list[Tensor]:
+    return [module(x)]
+
+
+def _quotient(a: Tensor, density: Tensor) -> list[Tensor]:
+    return [a / density]

@@ -1,0 +1,168 @@
+"""What a plan carries out: steps that write arrays forward and gradients backward."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Protocol, runtime_checkable
+
+import torch
+from torch import Tensor, nn
+
+from multiace.kernels.dispatch import Kernels
+from multiace.layer.linear import EquivariantLinear
+from multiace.layer.message import Message
+from multiace.layer.update import Select
+from multiace.plan.arrays import Array, Rows
+from multiace.plan.sources import NetworkSource, RadialSource
+from multiace.plan.topology import Topology
+
+
+@runtime_checkable
+class Step(Protocol):
+    """One operation over arrays of a plan."""
+
+    def bind(self, top: Topology, moved: bool) -> None:
+        """Take the edges there are; the nodes and the addresses of arrays if these have changed."""
+
+    def forward(self) -> None:
+        """Write the outputs."""
+
+    def backward(self) -> None:
+        """Write the gradients of the inputs, or add them where an input is shared."""
+
+
+class Differentiated:
+    """A step by PyTorch: any function of tensors, its gradient by autograd.
+
+    For what is rare or small, such as readouts by a network.
+
+    Args:
+        function: (*inputs) -> one tensor for each output.
+        inputs: arrays read.
+        outputs: arrays written.
+        rows: cut inputs to these rows, where owned nodes read arrays that have ghosts too.
+        add: add to the outputs instead of writing them.
+    """
+
+    def __init__(
+        self,
+        function: Callable[..., Sequence[Tensor]],
+        inputs: Sequence[Array],
+        outputs: Sequence[Array],
+        *,
+        rows: Rows | None = None,
+        add: bool = False,
+    ) -> None:
+        self.function, self.inputs, self.outputs = function, list(inputs), list(outputs)
+        self.rows: Rows | None = rows
+        self.add = add
+        self._leaves: list[Tensor] = []
+        self._results: Sequence[Tensor] = ()
+        self._n_rows: list[int] = []
+
+    def bind(self, top: Topology, moved: bool) -> None:
+        """Take the sizes."""
+        sizes = top.sizes
+        self._n_rows = [getattr(sizes, self.rows or array.rows) for array in self.inputs]
+
+    def forward(self) -> None:
+        """Evaluate the function."""
+        with torch.enable_grad():
+            self._leaves = [
+                array.value[:n].detach().requires_grad_(array.differentiable)
+                for array, n in zip(self.inputs, self._n_rows, strict=True)
+            ]
+            self._results = self.function(*self._leaves)
+        for array, result in zip(self.outputs, self._results, strict=True):
+            to = array.value[: len(result)]
+            to.add_(result.detach()) if self.add else to.copy_(result.detach())
+
+    def backward(self) -> None:
+        """Pull the gradients of the outputs back."""
+        wanted = [
+            (array, leaf)
+            for array, leaf in zip(self.inputs, self._leaves, strict=True)
+            if array.differentiable
+        ]
+        pairs = [
+            (result, array.gradient[: len(result)])
+            for array, result in zip(self.outputs, self._results, strict=True)
+            if result.requires_grad
+        ]
+        gradients: Sequence[Tensor | None] = [None] * len(wanted)
+        if pairs and wanted:
+            gradients = torch.autograd.grad(
+                [result for result, _ in pairs],
+                [leaf for _, leaf in wanted],
+                [cotangent for _, cotangent in pairs],
+                allow_unused=True,
+            )
+        for (array, leaf), gradient in zip(wanted, gradients, strict=True):
+            to = array.gradient[: len(leaf)]
+            if array.shared:
+                if gradient is not None:
+                    to += gradient
+            else:
+                to.copy_(gradient) if gradient is not None else to.zero_()
+        self._leaves, self._results = [], ()
+
+
+class Lay:
+    """Chooses the step for each part of a model: a kernel bound to its arrays, or `Differentiated`.
+
+    Args:
+        kernels: kernels of the potential.
+        topology: the nodes and edges of the moment.
+    """
+
+    def __init__(self, kernels: Kernels, topology: Callable[[], Topology]) -> None:
+        self._bound, self._topology = kernels.steps, topology
+
+    def edge_basis(
+        self, module: nn.Module, vectors: Array, distances: Array, harmonics: Array
+    ) -> Step:
+        """Lay out distances and harmonics."""
+        return Differentiated(module, [vectors], [distances, harmonics])
+
+    def convolution(
+        self, module: nn.Module, source: RadialSource, h: Array, harmonics: Array, a: Array
+    ) -> Step:
+        """Lay out the sum over neighbours."""
+        if self._bound is not None:
+            return self._bound.Convolve(module.table, source, h, harmonics, a)
+        assert isinstance(source, NetworkSource)
+
+        def pool(h: Tensor, y: Tensor, u: Tensor) -> list[Tensor]:
+            top = self._topology()
+            types = source.edge_types(top)
+            pooled = module(h, y, u, source.weights, types, top.senders, top.receivers)
+            return [pooled[: top.n_owned]]
+
+        return Differentiated(pool, [h, harmonics, source.hidden], [a])
+
+    def rows(self, module: nn.Module, x: Array, y: Array, rows: Rows, *, add: bool = False) -> Step:
+        """Lay out a part that maps each node by itself."""
+        if self._bound is not None and isinstance(module, EquivariantLinear):
+            arguments = (module.irreps_in, module.irreps_out, _detached(module.matrices))
+            return self._bound.MapRows(
+                *arguments, module.per_element, x, y, partial(_count, rows), add=add
+            )
+        if self._bound is not None and isinstance(module, Message) and not add:
+            table, weights = module.product_basis.table, module.path_weights.detach()
+            return self._bound.Multiply(table, weights, module.per_element, x, y)
+
+        def function(x: Tensor) -> list[Tensor]:
+            if isinstance(module, (EquivariantLinear, Message, Select)):
+                return [module(x, self._topology().species[: len(x)])]
+            return [module(x)]
+
+        return Differentiated(function, [x], [y], rows=rows, add=add)
+
+
+def _count(rows: Rows, top: Topology) -> int:
+    return getattr(top.sizes, rows)
+
+
+def _detached(weights: dict[str, Tensor]) -> dict[str, Tensor]:
+    return {irrep: matrix.detach() for irrep, matrix in weights.items()}
