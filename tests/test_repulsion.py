@@ -73,6 +73,19 @@ def test_constants_are_those_given():
     assert found.sum().item() == pytest.approx(expected, rel=1e-12)
 
 
+def test_screening_and_end_are_those_given():
+    phi = {"coefficients": (0.4, 0.3, 0.2, 0.1), "exponents": (4.0, 3.0, 2.0, 1.0)}
+    repulsion = Repulsion((8, 118), **phi, ends_at=2.0)  # 118 has no covalent radius
+    r = torch.tensor([0.7, 0.7, 2.0], dtype=torch.float64)
+    found = repulsion(r, torch.tensor([1, 0, 1]), torch.tensor([0, 1, 2]), torch.tensor([0, 1, 1]))
+    x = 0.7 / (0.8854 * BOHR / (8**0.23 + 118**0.23))
+    screening = sum(0.1 * n * math.exp(-n * x) for n in range(1, 5))
+    d = 0.7 / 2.0
+    expected = COULOMB * 8 * 118 / 0.7 * screening * (1 - 28 * d**6 + 48 * d**7 - 21 * d**8) / 2
+    assert found.tolist() == pytest.approx([expected, expected, 0.0], rel=CONSTANTS)
+    assert repulsion.reach == 2.0
+
+
 def test_usual_constants_are_the_defaults_of_a_design():
     usual, of_design = Repulsion(ELEMENTS), ZBL()
     for name in ZBL.model_fields:
@@ -113,7 +126,7 @@ def test_derivatives_of_the_repulsion_are_finite_differences():
 
 def test_covalent_radii_are_those_of_cordero_as_ase_has_them():
     elements = tuple(range(1, 97))
-    np.testing.assert_allclose(Repulsion(elements).radii, covalent_radii[1:97])
+    np.testing.assert_allclose(Repulsion(elements).half_ends, covalent_radii[1:97])
     assert Repulsion((1, 55)).reach == pytest.approx(2 * covalent_radii[55])
 
 

@@ -156,6 +156,7 @@ def energy(draw: st.DrawFn) -> dict[str, Any]:
             "power": draw(number),
             "coulomb": 14.3996,
             "envelope_power": draw(st.integers(4, 7)),
+            "ends_at": draw(st.none() | st.floats(1.0, 1.4)),
         }
     either = fields["shift"] != "none" or fields["scale"] != "none"
     fields["trainable"] = either and fields["trainable"]

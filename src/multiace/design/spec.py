@@ -16,6 +16,7 @@ FORMAT_VERSION = 1
 
 Positive = Annotated[int, Field(ge=1)]
 PositiveNumber = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
+FourNumbers = tuple[PositiveNumber, PositiveNumber, PositiveNumber, PositiveNumber]
 Degree = Annotated[int, Field(ge=0, le=6)]
 Correlation = Annotated[int, Field(ge=1, le=4)]
 Widths = Positive | dict[Degree, Positive]
@@ -164,13 +165,26 @@ class Readout(_Group):
 
 
 class ZBL(_Group):
-    """Repulsion (coulomb / r) z_j z_i phi(r / a) u(r), a = length / (z_j^power + z_i^power)."""
+    """Repulsion (coulomb / r) z_j z_i phi(r / a) u(r), a = length / (z_j^power + z_i^power).
+
+    phi(x) = sum_k coefficients_k exp(-exponents_k x).
+    """
 
     length: PositiveNumber = Field(default=0.8854 * BOHR, description="Screening length in Å.")
     power: PositiveNumber = Field(default=0.23, description="Power of the nuclear charges.")
     coulomb: PositiveNumber = Field(default=COULOMB, description="e^2 / (4 pi eps0) in eV Å.")
     envelope_power: Annotated[int, Field(ge=2)] = Field(
-        default=6, description="Power of the polynomial envelope u, which ends at R_j + R_i."
+        default=6, description="Power of the polynomial envelope u."
+    )
+    coefficients: FourNumbers = Field(
+        default=(0.1818, 0.5099, 0.2802, 0.02817), description="Weights of the terms of phi."
+    )
+    exponents: FourNumbers = Field(
+        default=(3.2, 0.9423, 0.4028, 0.2016), description="Decay of the terms of phi."
+    )
+    ends_at: PositiveNumber | None = Field(
+        default=None,
+        description="Distance in Å at which u ends; default: where the covalent radii touch.",
     )
 
 

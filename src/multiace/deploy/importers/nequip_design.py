@@ -26,6 +26,7 @@ _PARTS = {
     "PerTypeScaleShift",
     "AtomwiseReduce",
 }
+_OPTIONAL_PARTS = {"ZBL"}
 _ACTIVATIONS = {"SiLU": "silu", "Tanh": "tanh"}
 
 
@@ -88,7 +89,7 @@ def nequip_design(settings: Mapping[str, Any], weights: Weights) -> Design:
             "atomic_basis": _atomic_basis(settings, weights),
             "update": {"self_connection": connections, "nonlinearity": "gate"},
             "readout": _readout(settings["ScalarMLP"]),
-            "energy": _energy(settings["PerTypeScaleShift"], weights),
+            "energy": _energy(settings["PerTypeScaleShift"], weights) | _zbl(settings, weights),
             "normalisation": {"activation": {name: constants[name] for name in ("silu", "tanh")}},
         }
     )
@@ -166,6 +167,34 @@ def _energy(described: Mapping[str, Any], weights: Weights) -> dict[str, Any]:
     }
 
 
+def _zbl(settings: Mapping[str, Any], weights: Weights) -> dict[str, Any]:
+    """Core repulsion with the constants of LAMMPS, up to the cutoff.
+
+    Raises:
+        ImportModelError: in units other than eV, or of other elements than the types.
+    """
+    if "ZBL" not in settings:
+        return {}
+    numbers = [int(number) for number in weights["model.func.pair_potential.atomic_numbers"]]
+    coulomb = 2.0 * float(weights["model.func.pair_potential._qqr2exesquare"])
+    types = [atomic_number(name) for name in settings["type_names"]]
+    if numbers != types or abs(coulomb - 14.399645) > 1e-4:
+        raise ImportModelError(
+            f"the ZBL potential has elements {numbers} and the constant {coulomb:g}, which is not "
+            f"supported: the elements of the types, {types}, in units: metal (14.3996 eV Å) are. "
+            "Train a model with these."
+        )
+    constants = {
+        "length": 0.46850,
+        "coulomb": coulomb,
+        "envelope_power": _power(settings["ZBL"]),
+        "coefficients": (0.18175, 0.50986, 0.28022, 0.02817),
+        "exponents": (3.19980, 0.94229, 0.40290, 0.20162),
+        "ends_at": settings["EdgeLengthNormalizer"]["r_max"],
+    }
+    return {"zbl": "outside", "zbl_constants": constants}
+
+
 def _readout(described: Mapping[str, Any]) -> dict[str, Any]:
     """A linear readout, however many linear maps it has, or an MLP with one hidden layer."""
     if not described["nonlinearity"]:
@@ -190,11 +219,11 @@ def _trained_frequencies(bessel: Mapping[str, Any], weights: Weights) -> bool:
     return bessel["trainable"] or not torch.equal(frequencies, n)
 
 
-def _power(bessel: Mapping[str, Any]) -> int:
-    power = bessel["polynomial_cutoff_p"]
-    if bessel["cutoff"] != "PolynomialCutoff" or power != int(power):
+def _power(described: Mapping[str, Any]) -> int:
+    power = described["polynomial_cutoff_p"]
+    if described["cutoff"] != "PolynomialCutoff" or power != int(power):
         raise ImportModelError(
-            f"the cutoff function is {bessel['cutoff']} with p = {power:g}, which is not "
+            f"the cutoff function is {described['cutoff']} with p = {power:g}, which is not "
             "supported: PolynomialCutoff with a whole number is. Train a model with such a cutoff."
         )
     return int(power)
@@ -250,7 +279,11 @@ def _check_irreps(design: Design, features: list[Irreps]) -> None:
 
 
 def _check_parts(settings: Mapping[str, Any]) -> None:
-    unknown = [f"{name} ({kind})" for name, kind in settings["parts"].items() if kind not in _PARTS]
+    unknown = [
+        f"{name} ({kind})"
+        for name, kind in settings["parts"].items()
+        if kind not in _PARTS | _OPTIONAL_PARTS
+    ]
     if settings["output"] != "ForceStressOutput":
         unknown.append(settings["output"])
     missing = sorted(_PARTS - set(settings["parts"].values()))

@@ -100,7 +100,7 @@ def _scale_shift(part: Any) -> dict[str, Any]:
 
 
 def _zbl(part: Any) -> dict[str, Any]:
-    return {"polynomial_cutoff_p": float(part.cutoff.p)}
+    return {"cutoff": type(part.cutoff).__name__, "polynomial_cutoff_p": float(part.cutoff.p)}
 
 
 _PARTS = {
