@@ -17,6 +17,7 @@
 #include <algorithm>
 #include <vector>
 
+#include "errors.h"
 #include "simd.h"
 #include "sparse_rows.h"
 #include "threads.h"
@@ -34,27 +35,26 @@ struct Head {
   int64_t n_leaves;  // terms that end here, in the order of the heads
 };
 
-struct Mix {  // k_q += value w_path
-  int64_t path;
+struct Mix {  // k_term += value w_path
+  int32_t term, path;
   double value;
 };
 
 struct Table {
-  int64_t n_components, n_rows, n_paths, n_terms, most_inner;
+  int64_t n_components, n_rows, n_paths, n_terms, n_mixes, most_inner;
   const Row* rows;
   const Head* heads;
-  const int64_t* leaves;      // last factor of each term
-  const int64_t* mix_starts;  // of each term, and the end
-  const Mix* mixes;
+  const int64_t* leaves;  // last factor of each term
+  const Mix* mixes;       // in an order in which neighbours differ in term and path
 
   explicit Table(const int64_t* words) {
-    n_components = words[0], n_rows = words[1], n_paths = words[2], n_terms = words[3], most_inner = words[4];
-    const int64_t n_heads = words[5];
-    rows = reinterpret_cast<const Row*>(words + 6);
+    n_components = words[0], n_rows = words[1], n_paths = words[2], n_terms = words[3], n_mixes = words[4];
+    most_inner = words[5];
+    const int64_t n_heads = words[6];
+    rows = reinterpret_cast<const Row*>(words + 7);
     heads = reinterpret_cast<const Head*>(rows + n_rows);
     leaves = reinterpret_cast<const int64_t*>(heads + n_heads);
-    mix_starts = leaves + n_terms;
-    mixes = reinterpret_cast<const Mix*>(mix_starts + n_terms + 1);
+    mixes = reinterpret_cast<const Mix*>(leaves + n_terms);
   }
 };
 
@@ -112,7 +112,7 @@ class Sweep {
   }
 
  private:
-  void row(const Row& r, const Head* heads, const int64_t* leaves, const T* cotangent, T* product) {
+  [[gnu::always_inline]] void row(const Row& r, const Head* heads, const int64_t* leaves, const T* cotangent, T* product) {
     leaf_ = leaves;
     const int64_t root = r.n_inner - 1, n_outer = r.n_heads - r.n_inner;
     std::fill(s_, s_ + r.n_inner * kStep, T(0));
@@ -127,7 +127,7 @@ class Sweep {
   }
 
   /// V of the inner heads, from the root down.
-  void down(const Head* inner, int64_t root, const T* cotangent) {
+  [[gnu::always_inline]] void down(const Head* inner, int64_t root, const T* cotangent) {
     for (int g = 0; g < G; ++g) {
       store(v_ + root * kStep + g * W, load(cotangent + g * W));
       if constexpr (Mode::Tangent) store(v_dot_ + root * kStep + g * W, zero<T>());
@@ -142,7 +142,7 @@ class Sweep {
     }
   }
 
-  void times_factor(const Head& head, V* v, V* v_dot) const {
+  [[gnu::always_inline]] void times_factor(const Head& head, V* v, V* v_dot) const {
     const int64_t from = head.parent * kStep, factor = head.factor * kStep;
     for (int g = 0; g < G; ++g) {
       const V x = load(x_ + factor + g * W), above = load(v_ + from + g * W);
@@ -154,7 +154,7 @@ class Sweep {
 
   /// A head below the root: its brackets, times its factor, go to its parent.
   template <bool Inner>
-  inline void child(const Head& head, int64_t position) {
+  [[gnu::always_inline]] void child(const Head& head, int64_t position) {
     V s[G], s_dot[G], v[G], v_dot[G];
     if constexpr (Mode::Gradient && !Inner) times_factor(head, v, v_dot);
     brackets<Inner>(head.n_leaves, position, s, s_dot, v, v_dot);
@@ -181,7 +181,7 @@ class Sweep {
 
   /// S of a head: what its children brought, and its leaves, whose gradients are complete then.
   template <bool Inner>
-  inline void brackets(int64_t n_leaves, int64_t position, V* s, V* s_dot, V* v, V* v_dot) {
+  [[gnu::always_inline]] void brackets(int64_t n_leaves, int64_t position, V* s, V* s_dot, V* v, V* v_dot) {
     for (int g = 0; g < G; ++g) {
       const int64_t at = position * kStep + g * W;
       s[g] = Inner ? load(s_ + at) : zero<T>();
@@ -273,7 +273,7 @@ const T* as(const void* p) {
   return static_cast<const T*>(p);
 }
 
-/// One thread's share of the runs.
+/// Computes parts of runs in memory of its own.
 template <class T>
 class Worker {
   static constexpr int W = kWidth<T>;
@@ -316,25 +316,19 @@ class Worker {
       store(to, load(from, run.width));
       for (int n = 1; n < run.nodes_of_vector; ++n) std::copy(from, from + run.width, to + n * run.width);
     }
-    for (int64_t q = 0; q < table_.n_terms; ++q) {
-      Vector<T> total = zero<T>();
-      for (int64_t e = table_.mix_starts[q]; e < table_.mix_starts[q + 1]; ++e)
-        total += static_cast<T>(table_.mixes[e].value) * load(w_ + table_.mixes[e].path * W);
-      store(k + q * W, total);
-    }
+    std::fill(k, k + table_.n_terms * W, T(0));
+    for (const Mix* mix = table_.mixes; mix < table_.mixes + table_.n_mixes; ++mix)
+      add(k + mix->term * W, mix->value, w_ + mix->path * W);
   }
 
   /// gw = U^T gk.
   void unmix(T* gw) const {
     std::fill(gw, gw + table_.n_paths * W, T(0));
-    for (int64_t q = 0; q < table_.n_terms; ++q) {
-      const Vector<T> gk = load(gk_ + q * W);
-      for (int64_t e = table_.mix_starts[q]; e < table_.mix_starts[q + 1]; ++e) {
-        T* to = gw + table_.mixes[e].path * W;
-        store(to, load(to) + static_cast<T>(table_.mixes[e].value) * gk);
-      }
-    }
+    for (const Mix* mix = table_.mixes; mix < table_.mixes + table_.n_mixes; ++mix)
+      add(gw + mix->path * W, mix->value, gk_ + mix->term * W);
   }
+
+  static void add(T* to, double value, const T* from) { store(to, load(to) + static_cast<T>(value) * load(from)); }
 
   /// Call body(node, lane, vector) for each node of some vectors.
   template <class Body>
@@ -400,18 +394,16 @@ void add_weights_gradient(const Table& table, const MultiacePolynomialProduct& c
                           bool first) {
   T* to = static_cast<T*>(c.weights_gradient) + run.element * table.n_paths * c.n_channels + run.channel;
   for (int64_t path = 0; path < table.n_paths; ++path, to += c.n_channels, gw += kWidth<T>) {
-    for (int channel = 0; channel < run.width; ++channel) {
-      T total = gw[channel];
-      for (int n = 1; n < run.nodes_of_vector; ++n) total += gw[n * run.width + channel];
-      to[channel] = first ? total : to[channel] + total;
-    }
+    Vector<T> total = first ? zero<T>() : load(to, run.width);
+    for (int n = 0; n < run.nodes_of_vector; ++n) total += load(gw + n * run.width, run.width);
+    store(to, total, run.width);
   }
 }
 
-/// Fewest vectors that are worth a thread.
+/// Fewest vectors that are worth a part.
 constexpr int64_t kSmallestPart = 8;
 
-/// Runs are cut into equal numbers of vectors. A run's weights' gradient is written by the thread
+/// Runs are cut into equal numbers of vectors. A run's weights' gradient is written by the part
 /// that begins it; shares of others wait until all are done and follow in order.
 template <class T>
 int over_runs(const MultiacePolynomialProduct& c, bool gradient) {
@@ -420,52 +412,61 @@ int over_runs(const MultiacePolynomialProduct& c, bool gradient) {
   int64_t* zeros = c.species ? nullptr : scratch.zeros<int64_t>(c.n_nodes);
   const int64_t* species = c.species ? c.species : zeros;
   for (int64_t n = 0; n < c.n_nodes; ++n)
-    if (species[n] < 0 || species[n] >= c.n_elements) return 1;
+    if (species[n] < 0 || species[n] >= c.n_elements) return kOutOfRange;
   const EdgesOfNode of = EdgesOfNode::group(c.n_elements, c.n_nodes, species, scratch);
   const std::vector<Run> runs = make_runs<T>(c, of);
   const int64_t n_weights = table.n_paths * c.n_channels;
   for (int64_t z = 0; c.weights_gradient && z < c.n_elements; ++z)
     if (of.start[z] == of.start[z + 1])
       std::fill_n(static_cast<T*>(c.weights_gradient) + z * n_weights, n_weights, T(0));
-  if (runs.empty()) return 0;
+  if (runs.empty()) return kSuccess;
 
   const int64_t n_vectors = runs.back().first_vector + runs.back().n_vectors, size = table.n_paths * kWidth<T>;
-  const int n_threads = static_cast<int>(std::max<int64_t>(1, std::min(c.n_threads, n_vectors / kSmallestPart)));
-  T* waiting = scratch.array<T>(n_threads * size);
-  std::vector<const Run*> continued(n_threads, nullptr);
-  run_on_threads(n_threads, [&](int thread) {
+  const int n_parts = static_cast<int>(std::max<int64_t>(1, std::min(c.n_threads, n_vectors / kSmallestPart)));
+  T* waiting = scratch.array<T>(n_parts * size);
+  std::vector<const Run*> continued(n_parts, nullptr);
+  run_on_threads(n_parts, [&](int part) {
     Scratch local;
     Worker<T> worker(table, c, gradient, local);
     T* own = local.array<T>(size);
-    const int64_t begin = part_start(n_vectors, thread, n_threads), end = part_start(n_vectors, thread + 1, n_threads);
+    const int64_t begin = part_start(n_vectors, part, n_parts), end = part_start(n_vectors, part + 1, n_parts);
     for (const Run& run : runs) {
       const int64_t from = std::max(begin - run.first_vector, int64_t{0});
       const int64_t to = std::min(end - run.first_vector, run.n_vectors);
       if (from >= to) continue;
-      T* gw = from > 0 ? waiting + thread * size : own;
+      T* gw = from > 0 ? waiting + part * size : own;
       worker.work(run, from, to, gw);
       if (c.weights_gradient == nullptr) continue;
-      if (from > 0) continued[thread] = &run;
+      if (from > 0) continued[part] = &run;
       else add_weights_gradient(table, c, run, gw, true);
     }
   });
-  for (int thread = 0; thread < n_threads; ++thread)
-    if (continued[thread]) add_weights_gradient(table, c, *continued[thread], waiting + thread * size, false);
-  return 0;
+  for (int part = 0; part < n_parts; ++part)
+    if (continued[part]) add_weights_gradient(table, c, *continued[part], waiting + part * size, false);
+  return kSuccess;
 }
 
 }  // namespace
 }  // namespace multiace
 
+using multiace::error_code;
 using multiace::over_runs;
 
-int multiace_polynomial_product_forward_f32(const MultiacePolynomialProduct* c) { return over_runs<float>(*c, false); }
-int multiace_polynomial_product_forward_f64(const MultiacePolynomialProduct* c) { return over_runs<double>(*c, false); }
-int multiace_polynomial_product_backward_f32(const MultiacePolynomialProduct* c) { return over_runs<float>(*c, true); }
-int multiace_polynomial_product_backward_f64(const MultiacePolynomialProduct* c) { return over_runs<double>(*c, true); }
+int multiace_polynomial_product_forward_f32(const MultiacePolynomialProduct* c) {
+  return error_code([&] { return over_runs<float>(*c, false); });
+}
+int multiace_polynomial_product_forward_f64(const MultiacePolynomialProduct* c) {
+  return error_code([&] { return over_runs<double>(*c, false); });
+}
+int multiace_polynomial_product_backward_f32(const MultiacePolynomialProduct* c) {
+  return error_code([&] { return over_runs<float>(*c, true); });
+}
+int multiace_polynomial_product_backward_f64(const MultiacePolynomialProduct* c) {
+  return error_code([&] { return over_runs<double>(*c, true); });
+}
 int multiace_polynomial_product_double_backward_f32(const MultiacePolynomialProduct* c) {
-  return over_runs<float>(*c, true);
+  return error_code([&] { return over_runs<float>(*c, true); });
 }
 int multiace_polynomial_product_double_backward_f64(const MultiacePolynomialProduct* c) {
-  return over_runs<double>(*c, true);
+  return error_code([&] { return over_runs<double>(*c, true); });
 }

@@ -28,14 +28,14 @@ struct MultiacePolynomialProduct {
   void *features_gradient, *weights_gradient;
 };
 
-// All return 0, or 1 if a node's element is not below n_elements.
+// All return a code of errors.h; a node's element must be one of n_elements.
 // product = m
 int multiace_polynomial_product_forward_f32(const MultiacePolynomialProduct*);
 int multiace_polynomial_product_forward_f64(const MultiacePolynomialProduct*);
 // gradients of <cotangent, m>
 int multiace_polynomial_product_backward_f32(const MultiacePolynomialProduct*);
 int multiace_polynomial_product_backward_f64(const MultiacePolynomialProduct*);
-// tangents, along the dots, of m and of the gradients of <cotangent, m>
+// tangents, along the dots (one at least), of m and of the gradients of <cotangent, m>
 int multiace_polynomial_product_double_backward_f32(const MultiacePolynomialProduct*);
 int multiace_polynomial_product_double_backward_f64(const MultiacePolynomialProduct*);
 }

@@ -119,9 +119,9 @@ def pack_table(table: ProductTable) -> np.ndarray:
     kernel's loops predictable.
 
     Returns:
-        (components, rows, paths, terms, most brackets with brackets inside of a row, brackets),
-        then 4 words a row, 3 a pair of brackets, the last factor and the first coefficient of
-        each term, and for each coefficient its path and its value as the bits of a double.
+        (components, rows, paths, terms, coefficients, most brackets with brackets inside of a
+        row, brackets), then 4 words a row, 3 a pair of brackets, the last factor of each term, and
+        for each coefficient its term and path as one word and its value as the bits of a double.
     """
     rows: list[int] = []
     heads: list[int] = []
@@ -138,16 +138,21 @@ def pack_table(table: ProductTable) -> np.ndarray:
             heads.append(len(brackets.leaves))
             terms += brackets.leaves
         most_inner = max(most_inner, len(inner))
+    mixes = _spread([(q, *mix) for q, (_, coefficient) in enumerate(terms) for mix in coefficient])
     n_components = sum(irrep.dim for irrep in table.irreps_in.irreps)
-    head = [n_components, len(rows) // 4, table.n_weights, len(terms), most_inner, len(heads) // 3]
-    starts = np.cumsum([0, *(len(coefficient) for _, coefficient in terms)])
-    mixes = [mix for _, coefficient in terms for mix in coefficient]
-    values = np.array([value for _, value in mixes], dtype=np.float64).view(np.int64)
-    paths = np.array([path for path, _ in mixes], dtype=np.int64)
-    words = [*head, *rows, *heads, *(leaf for leaf, _ in terms), *starts]
+    head = [n_components, len(rows) // 4, table.n_weights, len(terms), len(mixes), most_inner]
+    words = [*head, len(heads) // 3, *rows, *heads, *(leaf for leaf, _ in terms)]
+    values = np.array([value for *_, value in mixes], dtype=np.float64).view(np.int64)
+    indices = np.array([indices for *indices, _ in mixes], dtype=np.int32).reshape(-1).view(np.int64)
     return np.concatenate(
-        [np.array(words, dtype=np.int64), np.column_stack([paths, values]).ravel()]
+        [np.array(words, dtype=np.int64), np.column_stack([indices, values]).ravel()]
     )
+
+
+def _spread(mixes: list[tuple[int, int, float]]) -> list[tuple[int, int, float]]:
+    """Reorder sums so that none waits for the one before: neighbours add to different places."""
+    step = len(mixes) // 8 + 1
+    return [mix for first in range(step) for mix in mixes[first::step]]
 
 
 class PolynomialProduct(nn.Module):
