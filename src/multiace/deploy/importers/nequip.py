@@ -132,7 +132,7 @@ def _convert_atomic_basis(
     irreps_conv = Irreps.parse(described["irreps_conv"])
     l_max = max(irrep.l for irrep in edge_harmonics(settings))
     foreign = slots(irreps_in, l_max, set(irreps_conv.irreps), sort=False)
-    named = {name: tensor for name, tensor in weights.items() if name.startswith("_w3j_")}
+    named = {name: weights[name] for name in weights if name.startswith("_w3j_")}
     named["linear_up.weight"] = weights[f"{prefix}linear_1.weight"]
     named["linear.weight"] = weights[f"{prefix}linear_2.weight"]
     for n, name in enumerate(described["radial"]["linears"]):
