@@ -15,6 +15,7 @@ from multiace.design import Design, Statistics
 from multiace.design.parameters import count_parameters
 from multiace.device import find_device
 from multiace.elements import atomic_number, sorted_elements, symbol_of
+from multiace.kernels.dispatch import select_kernels
 from multiace.potential import Potential
 
 DTYPES = {"float32": torch.float32, "float64": torch.float64}
@@ -119,6 +120,7 @@ def load_model(
     *,
     dtype: torch.dtype | None = None,
     device: torch.device | str = "cpu",
+    kernels: str = "auto",
 ) -> Potential:
     """Read a potential from a file written by `save_model`.
 
@@ -127,16 +129,19 @@ def load_model(
     Args:
         path: the file.
         dtype: precision to compute in; default: the one it was saved in.
-        device: where the weights go: auto, cpu, cuda or cuda:N.
+        device: where it computes: auto, cpu, cuda or cuda:N.
+        kernels: what it computes with: auto, cpu (compiled) or reference (PyTorch).
 
     Raises:
         DeviceError: a GPU that is not there.
+        KernelLibraryError: compiled kernels that are not there.
         ModelFileError: a file that is damaged, foreign, or of a later version.
     """
     where = find_device(device)
+    select_kernels(kernels, where)  # refused before anything is read
     content, weights = read_tensors(path, "model")
     description = parse_description(path, content, weights)
-    return build_potential(path, description, weights, dtype=dtype).to(where)
+    return build_potential(path, description, weights, dtype=dtype, device=where, kernels=kernels)
 
 
 def parse_description(
@@ -169,6 +174,8 @@ def build_potential(
     weights: Mapping[str, Tensor],
     *,
     dtype: torch.dtype | None = None,
+    device: torch.device | str = "cpu",
+    kernels: str = "auto",
 ) -> Potential:
     """Build the potential of a checked description and give it its weights.
 
@@ -182,6 +189,8 @@ def build_potential(
             description.statistics,
             dtype=dtype or DTYPES[description.dtype],
             seed=0,
+            device=device,
+            kernels=kernels,
         )
     except ValueError as error:
         raise ModelFileError(path, f"its model cannot be built. {error}") from error

@@ -118,12 +118,16 @@ def _automatic(device: str) -> Kernels:
     from multiace.kernels.cpu.library import KernelLibraryError
 
     if device != "cpu":
-        _LOG.info("kernels: %s; the compiled ones compute on cpu, not on %s", REFERENCE.label, device)
+        _LOG.info(
+            "kernels: %s; the compiled ones compute on cpu, not on %s", REFERENCE.label, device
+        )
         return REFERENCE
     try:
         kernels = _cpu()
     except KernelLibraryError as error:
-        _LOG.warning("kernels: %s, many times slower than compiled ones. %s", REFERENCE.label, error)
+        _LOG.warning(
+            "kernels: %s, many times slower than compiled ones. %s", REFERENCE.label, error
+        )
         return REFERENCE
     _LOG.info("kernels: %s", kernels.label)
     return kernels

@@ -346,6 +346,10 @@ class TrainingConfig(_Group):
     device: Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")] = Field(
         default="auto", description="cpu, cuda, cuda:N, or auto: cuda if there is one."
     )
+    kernels: Literal["auto", "cpu", "reference"] = Field(
+        default="auto",
+        description="cpu: compiled, on the CPU; reference: PyTorch, anywhere; auto: cpu if it can.",
+    )
     checkpoint: Checkpoint = Field(default=Checkpoint(), description="When to save the state.")
     fine_tuning: FineTuning = Field(default=FineTuning(), description="Rules of `--from`.")
     log: Log = Field(default=Log(), description="Further places for metrics.")

@@ -90,7 +90,11 @@ class Origin:
 
 
 def start_from(
-    path: str | Path, config: TrainingConfig, sets: StructureSets, dtype: torch.dtype
+    path: str | Path,
+    config: TrainingConfig,
+    sets: StructureSets,
+    dtype: torch.dtype,
+    device: torch.device | str = "cpu",
 ) -> Potential:
     """Return a potential with the weights of a model, ready to be trained on new data.
 
@@ -99,13 +103,14 @@ def start_from(
         config: of the new run.
         sets: the new data.
         dtype: precision of the new run.
+        device: where the new run computes.
 
     Raises:
         FineTuningError: another design.
         ElementError: elements the model does not know.
         ModelFileError: a file that cannot be used.
     """
-    model = load_model(path, dtype=dtype)
+    model = load_model(path, dtype=dtype, device=device, kernels=config.kernels)
     check_design(path, model.design, config.design)
     missing = set(sets.elements) - set(model.elements)
     if missing:
@@ -117,7 +122,15 @@ def start_from(
     statistics = trained_statistics(model, config.design)
     if config.fine_tuning.energies == "refit":
         statistics = _refitted(model, statistics, config, sets)
-    potential = Potential(config.design, model.elements, statistics, dtype=dtype, seed=0)
+    potential = Potential(
+        config.design,
+        model.elements,
+        statistics,
+        dtype=dtype,
+        seed=0,
+        kernels=config.kernels,
+        device=device,
+    )
     weights = dict(model.named_parameters())
     with torch.no_grad():
         for name, parameter in potential.named_parameters():

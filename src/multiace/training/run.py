@@ -133,13 +133,15 @@ def train(
         if checkpoint is None:
             if resume:
                 notes.append(_start_note(directory, origin))
-            potential = _new_potential(config, sets, origin)
-            state = TrainingState(potential.to(device), config)
-            directory.begin(config, {"from": None if origin is None else asdict(origin)})
+            potential = _new_potential(config, sets, origin, device)
+            state = TrainingState(potential, config)
+            start = {"from": None if origin is None else asdict(origin)}
+            directory.begin(config, {**environment(potential.kernels.label), **start})
         else:
             state = _restored(checkpoint, config, sets, device)
             directory.write_config(config)
             notes.append(_resume_note(checkpoint, state))
+        notes.append(f"Kernels: {state.potential.kernels.label}.")
         return _run(config, directory, sets, state, origin, progress, notes)
 
 
@@ -177,13 +179,21 @@ def _origin(
     return origin
 
 
-def _new_potential(config: TrainingConfig, sets: StructureSets, origin: Origin | None) -> Potential:
+def _new_potential(
+    config: TrainingConfig, sets: StructureSets, origin: Origin | None, device: torch.device
+) -> Potential:
     dtype = DTYPES[config.dtype]
     if origin is not None:
-        return start_from(origin.path, config, sets, dtype)
-    statistics = statistics_of(sets, config)
-    seed = config.seed_of("initialisation")
-    return Potential(config.design, sets.elements, statistics, dtype=dtype, seed=seed)
+        return start_from(origin.path, config, sets, dtype, device)
+    return Potential(
+        config.design,
+        sets.elements,
+        statistics_of(sets, config),
+        dtype=dtype,
+        seed=config.seed_of("initialisation"),
+        kernels=config.kernels,
+        device=device,
+    )
 
 
 def _restored(
@@ -198,7 +208,8 @@ def _restored(
         if name.startswith("weights/")
     }
     description = parse_description(path, content["model"], weights)
-    state = TrainingState(build_potential(path, description, weights).to(device), config)
+    potential = build_potential(path, description, weights, device=device, kernels=config.kernels)
+    state = TrainingState(potential, config)
     state.restore(path, tensors, content["progress"])
     return state
 
@@ -210,7 +221,7 @@ def _data_identity(sets: StructureSets) -> dict[str, Any]:
 def _resume_note(checkpoint: Checkpoint, state: TrainingState) -> str:
     path, content, _ = checkpoint
     note = f"Resumed from {path}: epoch {state.epoch}, batch {state.batch}, step {state.step}."
-    before, now = content["environment"], environment()
+    before, now = content["environment"], environment(state.potential.kernels.label)
     if before != now:
         note += f" Not bitwise the same run: it had {before}, this process has {now}."
     return note
@@ -241,6 +252,7 @@ def _run(
     provenance = {"run_id": directory.run_id, **common}
     header = {
         **common,
+        "environment": environment(state.potential.kernels.label),
         "model": describe_potential(state.potential, {}).model_dump(mode="json"),
     }
     kept = directory.keep_metrics(state.records)

@@ -52,6 +52,7 @@ FREE_ON_RESUME = (
     "early_stopping",
     "strikes",
     "device",
+    "kernels",
     "checkpoint",
     "log",
     "out",
@@ -101,7 +102,7 @@ class RunDirectory:
 
         Args:
             config: resolved.
-            start: plain data on what the run starts from, kept with the identity.
+            start: plain data on what the run starts from and in, kept with the identity.
         """
         (self.path / "checkpoints").mkdir(exist_ok=True)
         identity = {
@@ -109,7 +110,6 @@ class RunDirectory:
             "started": time.strftime("%Y-%m-%dT%H:%M:%S%z"),
             "host": socket.gethostname(),
             "multiace": __version__,
-            **environment(),
             **start,
         }
         replace_file(self.path / "run.json", json.dumps(identity, indent=2).encode())
@@ -132,7 +132,7 @@ class RunDirectory:
             ModelFileError: values that are not finite, or a disk that cannot take the file.
         """
         path = self.path / "checkpoints" / f"step-{step:010d}.safetensors"
-        header = {"run_id": self.run_id, "environment": environment(), **content}
+        header = {"run_id": self.run_id, **content}
         write_tensors(path, "checkpoint", tensors, header)
         for old in self.checkpoints[KEPT:]:
             old.unlink(missing_ok=True)
@@ -260,9 +260,14 @@ def _locked(directory: Path) -> Iterator[None]:
         yield
 
 
-def environment() -> dict[str, Any]:
-    """Return what bitwise equality of a resumed run depends on besides the config."""
-    return {"torch": torch.__version__, "threads": torch.get_num_threads()}
+def environment(kernels: str) -> dict[str, Any]:
+    """Return what bitwise equality of a resumed run depends on besides the config.
+
+    Args:
+        kernels: what the potential computes with.
+    """
+    threads = torch.get_num_threads()
+    return {"torch": torch.__version__, "threads": threads, "kernels": kernels}
 
 
 def check_same_run(

@@ -24,11 +24,15 @@ INSTRUCTION_SETS = ("baseline", "avx2", "avx512")
 
 _SUFFIX = {torch.float32: "f32", torch.float64: "f64"}
 
-_ERRORS = {1: "ran out of memory", 2: "failed", 3: "was given an index outside its range"}
+_ERRORS: dict[int, tuple[type[Exception], str]] = {
+    1: (MemoryError, "ran out of memory"),
+    2: (RuntimeError, "failed"),
+    3: (IndexError, "was given an index outside its range"),
+}
 """What the codes of csrc/errors.h mean."""
 
 
-class KernelLibraryError(RuntimeError):
+class KernelLibraryError(ValueError):
     """The compiled kernels are not there, or do not belong to this version."""
 
 
@@ -87,12 +91,13 @@ class KernelLibrary:
 
         Raises:
             MemoryError: it ran out of memory.
-            KernelLibraryError: it returned another error code.
+            IndexError: an element or node that there is not.
+            RuntimeError: anything else.
         """
         code = self.function(name, dtype)(ctypes.addressof(arguments))
         if code:
-            error = MemoryError if code == 1 else KernelLibraryError
-            raise error(f"Kernel {name} {_ERRORS.get(code, f'returned code {code}')}.")
+            error, what = _ERRORS.get(code, (RuntimeError, f"returned code {code}"))
+            raise error(f"Kernel {name} {what}.")
 
 
 @lru_cache(maxsize=1)
