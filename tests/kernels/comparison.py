@@ -25,18 +25,30 @@ def assert_same_to_second_order(
     kernel: Callable[..., Tensor], loop: Callable[..., Tensor], inputs: Sequence[Tensor]
 ) -> None:
     """Compare values, gradients and gradients of gradients, each along a fixed direction."""
-    found, expected = _derivatives(kernel, inputs), _derivatives(loop, inputs)
+    assert_same_to_order(2, kernel, loop, inputs)
+
+
+def assert_same_to_order(
+    order: int,
+    kernel: Callable[..., Tensor],
+    loop: Callable[..., Tensor],
+    inputs: Sequence[Tensor],
+) -> None:
+    """Compare values and derivatives, each along a fixed direction of those before."""
+    found, expected = (_derivatives(function, inputs, order) for function in (kernel, loop))
     for name, some, other in zip(expected, found.values(), expected.values(), strict=True):
         assert_close(some, other, name)
 
 
-def _derivatives(function: Callable[..., Tensor], inputs: Sequence[Tensor]) -> dict[str, Tensor]:
+def _derivatives(
+    function: Callable[..., Tensor], inputs: Sequence[Tensor], order: int
+) -> dict[str, Tensor]:
     variables = [tensor.detach().requires_grad_() for tensor in inputs]
     result = {"value": function(*variables)}
-    first = _gradients(_along_a_direction([result["value"]]), variables)
-    second = _gradients(_along_a_direction(first), variables)
-    result |= {f"first derivative by input {n}": gradient for n, gradient in enumerate(first)}
-    result |= {f"second derivative by input {n}": gradient for n, gradient in enumerate(second)}
+    last = (result["value"],)
+    for n in range(1, order + 1):
+        last = _gradients(_along_a_direction(last), variables)
+        result |= {f"derivative {n} by input {k}": gradient for k, gradient in enumerate(last)}
     return result
 
 

@@ -1,0 +1,207 @@
+"""Equivariant linear maps on flat rows, nothing split or copied."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Mapping, Sequence
+from itertools import accumulate as running_sums
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from multiace.kernels.cpu.differentiable import Operation, threads
+from multiace.kernels.cpu.library import contiguous, library, pointer
+from multiace.kernels.reference.linear import Linear as Definition
+from multiace.kernels.tables import split_sizes
+from multiace.o3.irreps import Irreps
+
+_MAPS: dict[int, tuple[Irreps, Irreps]] = {}
+"""Key within the packed words -> irreps of x and y, for derivatives by the definition."""
+
+
+class Arguments(ctypes.Structure):
+    """`MultiaceLinear` of csrc/linear.h, field by field."""
+
+    _fields_ = (
+        ("table", ctypes.c_void_p),
+        *((name, ctypes.c_int64) for name in "n_nodes n_elements n_threads accumulate".split()),
+        *((name, ctypes.c_void_p) for name in "species x weights y".split()),
+    )
+
+
+def pack_irreps(irreps_in: Irreps, irreps_out: Irreps) -> list[int]:
+    """Lay a map out as words for the kernel.
+
+    Returns:
+        (n_blocks, dim_in, dim_out), then 6 words an irrep of x or y: 2l + 1, start in x and
+        channels there, start in y and channels there, start of its weights.
+    """
+    place_in, place_out = (
+        dict(zip(irreps.irreps, running_sums([0, *split_sizes(irreps)]), strict=False))
+        for irreps in (irreps_in, irreps_out)
+    )
+    width_in = {irrep: channels for channels, irrep in irreps_in.entries}
+    words, weight = [0, irreps_in.dim, irreps_out.dim], 0
+    for channels, irrep in irreps_out.entries:
+        width = width_in.get(irrep, 0)
+        words += [irrep.dim, place_in.get(irrep, 0), width, place_out[irrep], channels, weight]
+        weight += width * channels
+    for width, irrep in irreps_in.entries:
+        if irrep not in place_out:
+            words += [irrep.dim, place_in[irrep], width, 0, 0, weight]
+    words[0] = (len(words) - 3) // 6
+    return words
+
+
+class Linear(nn.Module):
+    """The linear map of `kernels.reference`, irrep after irrep within the flat rows.
+
+    Nodes of one element are multiplied together, wherever they are.
+
+    Args:
+        irreps_in: irreps of x.
+        irreps_out: irreps of y.
+    """
+
+    words: Tensor
+
+    def __init__(self, irreps_in: Irreps, irreps_out: Irreps) -> None:
+        super().__init__()
+        self.dim_out = irreps_out.dim
+        self.irreps = [str(irrep) for irrep in irreps_out.irreps if irrep in irreps_in.irreps]
+        key = hash((irreps_in, irreps_out))
+        _MAPS[key] = (irreps_in, irreps_out)
+        words = torch.tensor([key, *pack_irreps(irreps_in, irreps_out)], dtype=torch.int64)
+        self.register_buffer("words", words, persistent=False)
+
+    def forward(
+        self,
+        x: Float[Tensor, "nodes dim_in"],
+        weights: Mapping[str, Tensor],
+        species: Int[Tensor, " nodes"] | None = None,
+    ) -> Float[Tensor, "nodes dim_out"]:
+        """Apply the map.
+
+        Args:
+            x: features.
+            weights: irrep -> (c, d), or (elements, c, d) with `species`.
+            species: element of each node, for maps that depend on it.
+        """
+        matrices = [weights[irrep] for irrep in self.irreps]
+        n_elements = 1 if species is None or not matrices else len(matrices[0])
+        if len(matrices) == 1:
+            flat = matrices[0].reshape(-1)
+        else:
+            flat = torch.cat([x.new_empty(0), *(matrix.flatten() for matrix in matrices)])
+        return linear(x, flat, species, self.words, self.dim_out, n_elements)
+
+
+_RESULT = {"forward": "y", "transposed": "x", "outer": "weights"}
+
+
+def _products(
+    product: str, result: Tensor, terms: Sequence[Mapping[str, Tensor | None]], constants: Sequence
+) -> Tensor:
+    """Write the sum of products of two operands into the third; a missing operand is zero."""
+    species, words, _, n_elements = constants
+    accumulate = False
+    for term in terms:
+        if any(operand is None for operand in term.values()):
+            continue
+        operands = dict(zip(term, contiguous(list(term.values())), strict=True))
+        operands[_RESULT[product]] = result
+        (species,) = contiguous([species])
+        call = Arguments(
+            table=words.data_ptr() + 8,  # behind the key
+            n_nodes=len(operands["x"]),  # type: ignore[arg-type]
+            n_elements=n_elements,
+            n_threads=threads(),
+            accumulate=accumulate,
+            species=pointer(species),
+            **{name: pointer(operand) for name, operand in operands.items()},
+        )
+        library().call(f"linear_{product}", result.dtype, call)
+        accumulate = True
+    return result if accumulate else result.zero_()
+
+
+def _like(x: Tensor) -> Tensor:
+    return torch.empty_like(x, memory_format=torch.contiguous_format)
+
+
+def _forward(x: Tensor, weights: Tensor, *constants) -> tuple[Tensor, ...]:
+    y = x.new_empty((len(x), constants[2]))
+    return (_products("forward", y, [{"x": x, "weights": weights}], constants),)
+
+
+def _backward(
+    needed: Sequence[bool],
+    cotangent: Tensor,
+    x: Tensor,
+    weights: Tensor,
+    *constants,
+) -> tuple[Tensor, ...]:
+    to_x, to_weights = x.new_empty(0), x.new_empty(0)
+    if needed[0]:
+        terms = [{"y": cotangent, "weights": weights}]
+        to_x = _products("transposed", _like(x), terms, constants)
+    if needed[1]:
+        to_weights = _products("outer", _like(weights), [{"x": x, "y": cotangent}], constants)
+    return to_x, to_weights
+
+
+def _double_backward(
+    needed: Sequence[bool],
+    x_dot: Tensor | None,
+    weights_dot: Tensor | None,
+    cotangent: Tensor,
+    x: Tensor,
+    weights: Tensor,
+    *constants,
+) -> tuple[Tensor, ...]:
+    y_dot, to_x, to_weights = (x.new_empty(0) for _ in range(3))
+    if needed[0]:
+        terms = [{"x": x_dot, "weights": weights}, {"x": x, "weights": weights_dot}]
+        y_dot = _products("forward", _like(cotangent), terms, constants)
+    if needed[1]:
+        terms = [{"y": cotangent, "weights": weights_dot}]
+        to_x = _products("transposed", _like(x), terms, constants)
+    if needed[2]:
+        terms = [{"x": x_dot, "y": cotangent}]
+        to_weights = _products("outer", _like(weights), terms, constants)
+    return y_dot, to_x, to_weights
+
+
+def _fake(x: Tensor, weights: Tensor, *constants) -> tuple[Tensor, ...]:
+    return (x.new_empty((x.shape[0], constants[2])),)
+
+
+def _reference(x: Tensor, weights: Tensor, *constants) -> tuple[Tensor, ...]:
+    species, words, _, n_elements = constants
+    irreps_in, irreps_out = _MAPS[int(words[0])]
+    width = {irrep: channels for channels, irrep in irreps_in.entries}
+    shapes = {
+        str(irrep): (n_elements, width[irrep], channels)
+        for channels, irrep in irreps_out.entries
+        if irrep in width
+    }
+    flat = weights.split([n * c * d for n, c, d in shapes.values()])
+    matrices = {
+        irrep: part.view(shape if species is not None else shape[1:])
+        for (irrep, shape), part in zip(shapes.items(), flat, strict=True)
+    }
+    return (Definition(irreps_in, irreps_out)(x, matrices, species),)
+
+
+linear = Operation(
+    name="linear",
+    inputs=("x", "weights"),
+    constants="Tensor? species, Tensor table, int dim_out, int n_elements",
+    n_outputs=1,
+    forward=_forward,
+    backward=_backward,
+    double_backward=_double_backward,
+    fake=_fake,
+    reference=_reference,
+).register()
