@@ -14,7 +14,7 @@ from safetensors import safe_open
 from torch import Tensor
 
 from multiace.deploy.importers.botnet import convert_botnet, import_botnet
-from multiace.deploy.importers.e3nn import E3NN_ACTIVATIONS
+from multiace.deploy.importers.e3nn import E3NN_ACTIVATIONS, Reading
 from multiace.deploy.importers.mace import convert_mace, import_mace
 from multiace.deploy.importers.neutral import Neutral
 from multiace.geometry.structure import Structure
@@ -72,7 +72,7 @@ class Golden:
     def convert(self, potential: Potential, weights: dict[str, Tensor]) -> dict[str, Tensor]:
         if self.name in MACE:
             neutral = self.neutral(weights)
-            return convert_mace(potential, neutral.tensors, neutral.settings, 0)
+            return convert_mace(potential, Reading(neutral.tensors), neutral.settings, 0)
         return convert_botnet(potential, weights, self.settings)
 
     def neutral(self, weights: dict[str, Tensor]) -> Neutral:

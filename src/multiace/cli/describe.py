@@ -45,7 +45,7 @@ def describe(
         typer.echo(json.dumps(content, indent=2, ensure_ascii=False))
         return
     console = Console(highlight=False)
-    _print(console, design, found)
+    print_description(console, design, found)
     if other is not None:
         _print_diff(console, design, str(diff), rows)
 
@@ -62,7 +62,8 @@ def _sizes_of(names: list[str], size: str | None) -> list[str | None]:
     return [None if is_file(name) else size for name in names]
 
 
-def _print(console: Console, name: str, found: Description) -> None:
+def print_description(console: Console, name: str, found: Description) -> None:
+    """Print equations and facts."""
     equations = Table(title=f"{name}: equations", title_justify="left", box=None)
     equations.add_column("layers", style="cyan")
     equations.add_column("equation")

@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
 
 def import_model(
@@ -41,8 +40,10 @@ def import_model(
     here. What is supported is named in docs/importing.md; all else is refused by name.
     """
     from multiace.checkpoint import save_model
+    from multiace.cli.describe import print_description
     from multiace.deploy.importers.foreign_model import import_model as import_foreign
-    from multiace.elements import format_elements
+    from multiace.design import describe
+    from multiace.elements import symbol_of
 
     imported = import_foreign(peer, file, interpreter=python, head=head, dtype=dtype)
     target = Path(f"{file.stem}.safetensors") if out is None else out
@@ -51,17 +52,13 @@ def import_model(
     potential = imported.potential
     save_model(target, potential, imported.provenance)
     versions = imported.provenance["versions"].items()
-    facts = Table(box=None, show_header=False)
-    facts.add_column(style="cyan")
-    facts.add_column()
-    for fact, text in (
-        ("model", str(target)),
-        ("made by", ", ".join(f"{name} {version}" for name, version in versions)),
-        ("elements", format_elements(potential.elements)),
-        ("cutoff", f"{potential.cutoff:g} Å"),
-        ("design", potential.design.content_hash[:16]),
-        ("parameters", f"{potential.n_parameters:,}"),
-        ("precision", str(potential.dtype).removeprefix("torch.")),
-    ):
-        facts.add_row(fact, text)
-    Console(highlight=False).print(facts)
+    console = Console(highlight=False)
+    console.print(
+        f"{target}: {potential.n_parameters:,} parameters in "
+        f"{str(potential.dtype).removeprefix('torch.')}, imported from {file.name} of "
+        f"{', '.join(f'{name} {version}' for name, version in versions)}."
+    )
+    console.print()
+    symbols = tuple(symbol_of(number) for number in potential.elements)
+    neighbours = potential.statistics.mean_neighbours
+    print_description(console, peer, describe(potential.design, symbols, neighbours))

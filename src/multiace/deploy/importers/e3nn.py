@@ -67,6 +67,10 @@ class Reading(Mapping[str, Tensor]):
     def __contains__(self, name: object) -> bool:
         return name in self._tensors
 
+    def leave_out(self, prefix: str) -> None:
+        """Count tensors as read whose names start so: nothing they lead to reaches a readout."""
+        self._read.update(name for name in self._tensors if name.startswith(prefix))
+
     def check_all_read(self, not_weights: re.Pattern[str]) -> None:
         """Refuse a file with weights that no part of our model stands for.
 

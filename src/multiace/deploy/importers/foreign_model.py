@@ -119,6 +119,8 @@ def export(
     except OSError as error:
         raise ImportModelError(f"{interpreter} cannot be run: {error.strerror}.") from None
     if done.returncode != 0:
-        lines = [line for line in done.stderr.splitlines() if line.strip()]
-        reason = lines[-1].strip() if lines else f"it ended with code {done.returncode}"
-        raise ImportModelError(f"{path} could not be exported by {interpreter}: {reason}")
+        lines = [line.strip() for line in done.stderr.splitlines() if line.strip()]
+        reason = lines[-1] if lines else f"it ended with code {done.returncode}."
+        if not lines or any(line.startswith("Traceback") for line in lines):
+            reason = f"{path} could not be exported by {interpreter}: {reason}"
+        raise ImportModelError(reason)

@@ -91,7 +91,7 @@ def _are_trained(weights: Weights, cutoff: float) -> bool:
 
 
 def convert_mace(
-    potential: Potential, weights: Weights, settings: Mapping[str, Any], head: int
+    potential: Potential, weights: Reading, settings: Mapping[str, Any], head: int
 ) -> dict[str, Tensor]:
     """Return the weights of a Potential in terms of those of the file.
 
@@ -112,7 +112,7 @@ def convert_mace(
 
 
 def _convert_layer(
-    layer: Layer, t: int, weights: Weights, settings: Mapping[str, Any]
+    layer: Layer, t: int, weights: Reading, settings: Mapping[str, Any]
 ) -> dict[str, Tensor]:
     n_elements, block = len(settings["elements"]), settings["interactions"][t]
     prefix, basis = f"interactions.{t}.", layer.atomic_basis
@@ -139,7 +139,7 @@ def _convert_layer(
 
 
 def _convert_product(
-    layer: Layer, t: int, weights: Weights, irreps_in: Irreps, irreps_out: Irreps
+    layer: Layer, t: int, weights: Reading, irreps_in: Irreps, irreps_out: Irreps
 ) -> dict[str, Tensor]:
     """Map the symmetric contraction and the linear map after it."""
     linear = linear_blocks(weights[f"products.{t}.linear.weight"], irreps_out, irreps_out)
@@ -148,14 +148,13 @@ def _convert_product(
     for n, irrep in enumerate(irreps_out.irreps):
         contraction = f"products.{t}.symmetric_contractions.contractions.{n}."
         if layer.message is None:  # correlation 1: W_z = w_z W, and w W where elements are alike
-            signed = _signed(
-                contraction, 1, 1, irreps_in, irrep, weights
-            )  # (elements, 1, channels)
-            mapped = signed.mT * linear[irrep] * math.sqrt(len(signed))
+            of_channels = _signed(contraction, 1, 1, irreps_in, irrep, weights).mT
+            mapped = of_channels * linear[irrep] * math.sqrt(len(of_channels))
             linear[irrep] = mapped if per_element else mapped.squeeze(0)
         elif irrep in layer.message.product_basis.irreps_out.irreps:
             converted = _convert_message(layer.message, irrep, contraction, weights)
             result.update(prefixed("message.", converted))
+        weights.leave_out(contraction)  # irreps that are pruned, orders without couplings
     return result | fill_linear(layer.update.linear, "update.linear.", linear)
 
 
