@@ -4,11 +4,11 @@ import logging
 
 import pytest
 import torch
+from tests.kernels.compiled import needs_compiled
 
 from multiace.kernels import dispatch
 from multiace.kernels.cpu import library as loader
 from multiace.kernels.dispatch import select_kernels
-from tests.kernels.compiled import needs_compiled
 
 
 @pytest.fixture
