@@ -114,7 +114,7 @@ class Baseline(nn.Module):
 
     def _of(self, values: Tensor, species: Tensor) -> Tensor:
         values = values.double()
-        return values.expand(len(species)) if len(values) == 1 else values[species]
+        return values.expand(species.shape[0]) if len(values) == 1 else values[species]
 
 
 def _numbers(

@@ -95,4 +95,4 @@ class Repulsion(nn.Module):
         screening = sum(c * torch.exp(-k * x) for c, k in terms)
         pair = self.coulomb * z_i * z_j / distances * screening
         pair = pair * polynomial_envelope(distances / ends, self.envelope_power)
-        return segment_sum(0.5 * pair, receivers, len(species))
+        return segment_sum(0.5 * pair, receivers, species.shape[0])

@@ -97,7 +97,7 @@ class AtomicBasis(nn.Module):
         )
         a = a * self.pooling_factor  # (nodes, pooled)
         if self.density is not None:
-            a = a / self.density(edges, len(a))
+            a = a / self.density(edges, a.shape[0])
         for linear in self.after_pooling:
             a = linear(a, species)
         return a

@@ -71,7 +71,7 @@ class Select(nn.Module):
         result = []
         for channels, irrep in self.irreps_out.entries:
             if irrep not in blocks:
-                result.append(h.new_zeros(len(h), irrep.dim * channels))
+                result.append(h.new_zeros(h.shape[0], irrep.dim * channels))
                 continue
             block = blocks[irrep].unflatten(1, (irrep.dim, -1))
             missing = channels - block.shape[2]

@@ -50,7 +50,7 @@ class Convolution(nn.Module):
         receivers: Int[Tensor, " edges"],
     ) -> Float[Tensor, "nodes dim_out"]:
         """Return the sums over neighbours, laid out as `table.irreps_out`."""
-        n_edges, n_nodes = len(senders), len(features)
+        n_edges, n_nodes = senders.shape[0], features.shape[0]
         radial = radial_functions(hidden, weights, edge_types)  # (edges, n_weights)
         pooled: list[Tensor] = []
         for group, h, w in zip(

@@ -45,7 +45,7 @@ class Linear(nn.Module):
         result = []
         for channels, irrep in self.irreps_out.entries:
             if irrep not in blocks:
-                result.append(x.new_zeros(len(x), irrep.dim * channels))
+                result.append(x.new_zeros(x.shape[0], irrep.dim * channels))
                 continue
             block = blocks[irrep].unflatten(1, (irrep.dim, -1))  # (nodes, m, c)
             weight = weights[str(irrep)]
