@@ -98,7 +98,8 @@ class NequIPPeer:
         """Return energy in eV and forces in eV/Å at other positions of the same neighbours."""
         data = {**self._graph, AtomicDataDict.POSITIONS_KEY: torch.from_numpy(positions)}
         out = self._model(f"{mode} inference")(data)
-        return out[AtomicDataDict.TOTAL_ENERGY_KEY].reshape(()), out[AtomicDataDict.FORCE_KEY]
+        energy, forces = out[AtomicDataDict.TOTAL_ENERGY_KEY], out[AtomicDataDict.FORCE_KEY]
+        return energy.detach().reshape(()), forces.detach()
 
     def training_step(self, mode: Mode = "eager") -> torch.Tensor:
         """Evaluate the batch, a loss of energies and forces, and the gradients of all weights."""
