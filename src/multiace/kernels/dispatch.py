@@ -64,6 +64,7 @@ def _cpu() -> Kernels:
     from multiace.kernels.cpu.convolution import Convolution as FusedConvolution
     from multiace.kernels.cpu.library import library
     from multiace.kernels.cpu.linear import Linear as FusedLinear
+    from multiace.kernels.cpu.polynomial_product import PolynomialProduct as FusedProduct
 
     return Kernels(
         "cpu",
@@ -72,7 +73,7 @@ def _cpu() -> Kernels:
         edge_basis=EdgeBasis,
         convolution=FusedConvolution,
         linear=FusedLinear,
-        polynomial_product=PolynomialProduct,
+        polynomial_product=FusedProduct,
         gate=Gate,
         steps=steps,
     )

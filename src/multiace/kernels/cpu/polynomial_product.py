@@ -57,6 +57,7 @@ class Brackets:
 
     @property
     def height(self) -> int:
+        """Return how many brackets stand inside one another."""
         return 1 + max((brackets.height for brackets in self.inner), default=0)
 
     def flatten(self) -> list[tuple[Brackets, Brackets | None]]:
@@ -143,10 +144,8 @@ def pack_table(table: ProductTable) -> np.ndarray:
     head = [n_components, len(rows) // 4, table.n_weights, len(terms), len(mixes), most_inner]
     words = [*head, len(heads) // 3, *rows, *heads, *(leaf for leaf, _ in terms)]
     values = np.array([value for *_, value in mixes], dtype=np.float64).view(np.int64)
-    indices = np.array([indices for *indices, _ in mixes], dtype=np.int32).reshape(-1).view(np.int64)
-    return np.concatenate(
-        [np.array(words, dtype=np.int64), np.column_stack([indices, values]).ravel()]
-    )
+    indices = np.array([indices for *indices, _ in mixes], dtype=np.int32).ravel().view(np.int64)
+    return np.array([*words, *np.column_stack([indices, values]).ravel()], dtype=np.int64)
 
 
 def _spread(mixes: list[tuple[int, int, float]]) -> list[tuple[int, int, float]]:
@@ -188,91 +187,117 @@ class PolynomialProduct(nn.Module):
             features: A.
             weights: w, of one element if shared.
             species: element of each node, or None if w is shared.
+
+        Raises:
+            ValueError: shapes are not those of the table, or dtypes differ.
         """
-        return polynomial_product(
-            features, weights, species, self.words, self.table.irreps_out.dim
-        )
+        dim_in, dtype = self.table.irreps_in.dim, features.dtype
+        of_element = (self.table.n_weights, self.table.irreps_in.channels[0])
+        if features.shape[1:] != (dim_in,) or weights.shape[1:] != of_element:
+            raise ValueError(
+                f"features are {tuple(features.shape)} and weights {tuple(weights.shape)}; they "
+                f"must be (nodes, {dim_in}) and (elements, {of_element[0]}, {of_element[1]}), as "
+                "the table says. Build the table of these irreps."
+            )
+        if weights.dtype != dtype:
+            raise ValueError(
+                f"features are {dtype}, weights {weights.dtype}; they must be the same. Cast one."
+            )
+        dim_out = self.table.irreps_out.dim
+        return polynomial_product(features, weights, species, self.words, dim_out)
 
 
-_INPUTS = ("features", "weights")
-
-
-def _arguments(inputs: Sequence[Tensor], constants: Sequence, keep: list) -> Arguments:
-    """Fill in what every pass reads; `keep` holds what must outlive the call."""
-    species, words, _ = constants
-    keep += contiguous([*inputs, species])
-    features, weights, species = keep[-3:]
-    return Arguments(
+def _arguments(
+    features: Tensor,
+    weights: Tensor,
+    species: Tensor | None,
+    words: Tensor,
+    **others: Tensor | None,
+) -> tuple[Arguments, list[Tensor | None]]:
+    """Fill in what every pass reads, and return what must outlive the call."""
+    kept = contiguous([features, weights, species, *others.values()])
+    call = Arguments(
         table=words.data_ptr() + 8,  # behind the key
         n_nodes=len(features),
         n_channels=weights.shape[2],
         n_elements=len(weights),
         n_threads=threads(),
-        species=pointer(species),
-        features=pointer(features),
-        weights=pointer(weights),
     )
+    for name, tensor in zip(["features", "weights", "species", *others], kept, strict=True):
+        setattr(call, name, pointer(tensor))
+    return call, kept
 
 
-def _forward(*arguments) -> tuple[Tensor, ...]:  # noqa: ANN002
-    inputs, constants = arguments[:2], arguments[2:]
-    keep: list = []
-    call = _arguments(inputs, constants, keep)
-    product = inputs[0].new_empty((len(inputs[0]), constants[-1]))
-    call.product = pointer(product)
-    library().call("polynomial_product_forward", product.dtype, call)
-    return (product,)
-
-
-def _results(call: Arguments, inputs: Sequence[Tensor], needed: Sequence[bool]) -> list[Tensor]:
+def _results(call: Arguments, needed: Sequence[bool], **like: Tensor) -> tuple[Tensor, ...]:
+    """Allocate the results that are needed and fill them in; the others are empty."""
     results = []
-    for name, x, wanted in zip(_INPUTS, inputs, needed, strict=True):
-        shape = x.shape if wanted else (0,)
-        results.append(x.new_empty(shape))
+    for (name, x), wanted in zip(like.items(), needed, strict=True):
+        results.append(x.new_empty(x.shape if wanted else (0,)))
         if wanted:
-            setattr(call, f"{name}_gradient", pointer(results[-1]))
-    return results
-
-
-def _backward(needed: Sequence[bool], cotangent: Tensor, *arguments) -> tuple[Tensor, ...]:  # noqa: ANN002
-    inputs, constants = arguments[:2], arguments[2:]
-    keep = contiguous([cotangent])
-    call = _arguments(inputs, constants, keep)
-    call.cotangent = pointer(keep[0])
-    results = _results(call, inputs, needed)
-    if any(needed):
-        library().call("polynomial_product_backward", cotangent.dtype, call)
+            setattr(call, name, pointer(results[-1]))
     return tuple(results)
 
 
-def _double_backward(needed: Sequence[bool], *arguments) -> tuple[Tensor, ...]:  # noqa: ANN002
-    dots, cotangent = arguments[:2], arguments[2]
-    inputs, constants = arguments[3:5], arguments[5:]
-    keep = contiguous([cotangent, *dots])
-    call = _arguments(inputs, constants, keep)
-    call.cotangent = pointer(keep[0])
-    call.features_dot, call.weights_dot = pointer(keep[1]), pointer(keep[2])
-    product = cotangent.new_empty(cotangent.shape if needed[0] else (0,))
-    if needed[0]:
-        call.product = pointer(product)
-    results = _results(call, inputs, needed[1:])
-    library().call("polynomial_product_double_backward", cotangent.dtype, call)
-    return (product, *results)
+def _forward(
+    features: Tensor, weights: Tensor, species: Tensor | None, words: Tensor, dim_out: int
+) -> tuple[Tensor, ...]:
+    call, _kept = _arguments(features, weights, species, words)
+    product = features.new_empty((len(features), dim_out))
+    call.product = pointer(product)
+    library().call("polynomial_product_forward", features.dtype, call)
+    return (product,)
 
 
-def _fake(*arguments) -> tuple[Tensor, ...]:  # noqa: ANN002
-    return (arguments[0].new_empty((arguments[0].shape[0], arguments[-1])),)
+def _backward(
+    needed: Sequence[bool],
+    cotangent: Tensor,
+    features: Tensor,
+    weights: Tensor,
+    species: Tensor | None,
+    words: Tensor,
+    dim_out: int,
+) -> tuple[Tensor, ...]:
+    call, _kept = _arguments(features, weights, species, words, cotangent=cotangent)
+    results = _results(call, needed, features_gradient=features, weights_gradient=weights)
+    library().call("polynomial_product_backward", features.dtype, call)
+    return results
 
 
-def _reference(*arguments) -> tuple[Tensor, ...]:  # noqa: ANN002
-    *tensors, words, _ = arguments
-    definition = Definition(_TABLES[int(words[0])]).to(tensors[0].dtype)
-    return (definition(*tensors),)
+def _double_backward(
+    needed: Sequence[bool],
+    features_dot: Tensor | None,
+    weights_dot: Tensor | None,
+    cotangent: Tensor,
+    features: Tensor,
+    weights: Tensor,
+    species: Tensor | None,
+    words: Tensor,
+    dim_out: int,
+) -> tuple[Tensor, ...]:
+    dots = {"features_dot": features_dot, "weights_dot": weights_dot}
+    call, _kept = _arguments(features, weights, species, words, cotangent=cotangent, **dots)
+    gradients = {"features_gradient": features, "weights_gradient": weights}
+    results = _results(call, needed, product=cotangent, **gradients)
+    library().call("polynomial_product_double_backward", features.dtype, call)
+    return results
+
+
+def _fake(
+    features: Tensor, weights: Tensor, species: Tensor | None, words: Tensor, dim_out: int
+) -> tuple[Tensor, ...]:
+    return (features.new_empty((features.shape[0], dim_out)),)
+
+
+def _reference(
+    features: Tensor, weights: Tensor, species: Tensor | None, words: Tensor, dim_out: int
+) -> tuple[Tensor, ...]:
+    definition = Definition(_TABLES[int(words[0])]).to(features.dtype)
+    return (definition(features, weights, species),)
 
 
 polynomial_product = Operation(
     name="polynomial_product",
-    inputs=_INPUTS,
+    inputs=("features", "weights"),
     constants="Tensor? species, Tensor table, int dim_out",
     n_outputs=1,
     forward=_forward,
