@@ -1,8 +1,9 @@
 // The loop is nodes, then chunks of paths, then edges: the radial functions of a node's edges live
 // in the cache for the time of one chunk, sums over edges in registers.
 //
-// Forward and the tangent of A run over receivers; gradients run over senders, so that the gradient
-// of h_j, too, belongs to one node, and every result to one thread.
+// Every pass runs over receivers, whose rows of A and of its cotangent stay in the cache. All results
+// belong to a receiver or to one of its edges, but for the gradient of h_j: each part of the nodes
+// sums its own, and these are added in the order of the parts.
 #include "convolution.h"
 
 #include <algorithm>
@@ -61,6 +62,11 @@ struct Table {
     return widest;
   }
 };
+
+template <class T>
+const T* as(const void* p) {
+  return static_cast<const T*>(p);
+}
 
 static_assert(sizeof(Path) == kPathWords * 8 && sizeof(Coupling) == 24, "the table is read in place");
 
@@ -137,11 +143,11 @@ struct Neighbourhood {
     }
     runs.push_back(n);
     if (c.knots == nullptr) {
-      gather_rows(static_cast<const T*>(c.hidden), c.n_hidden, hidden);
-      if (hidden_dot) gather_rows(static_cast<const T*>(c.hidden_dot), c.n_hidden, hidden_dot);
+      gather_rows(as<T>(c.hidden), c.n_hidden, hidden);
+      if (hidden_dot) gather_rows(as<T>(c.hidden_dot), c.n_hidden, hidden_dot);
     }
-    gather_columns(static_cast<const T*>(c.harmonics), table.n_harmonics, harmonics);
-    if (harmonics_dot) gather_columns(static_cast<const T*>(c.harmonics_dot), table.n_harmonics, harmonics_dot);
+    gather_columns(as<T>(c.harmonics), table.n_harmonics, harmonics);
+    if (harmonics_dot) gather_columns(as<T>(c.harmonics_dot), table.n_harmonics, harmonics_dot);
   }
 
  private:
@@ -192,21 +198,22 @@ void radial(const MultiaceConvolution& c, const Neighbourhood<T>& near, const Ch
   }
 }
 
+/// R by the spline, and its slope if that is wanted.
 template <class T>
-void spline(const Table& table, const MultiaceConvolution& c, const Neighbourhood<T>& near, const Chunk& chunk,
-            const void* basis, T* r) {
+void spline(const Table& table, const MultiaceConvolution& c, const Neighbourhood<T>& near, const Chunk& chunk, T* r,
+            T* slope) {
   const int64_t width = chunk.n_weights, row = table.n_weights;
   for (int64_t e = 0; e < near.n; ++e) {
     const int64_t edge = near.edge[e];
     const int64_t type = c.edge_types == nullptr ? 0 : c.edge_types[edge];
-    const T* from = static_cast<const T*>(c.weights) + (type * c.n_knots + c.knots[edge]) * row + chunk.weight;
-    const T* b = static_cast<const T*>(basis) + 4 * edge;
-    const T b0 = b[0], b1 = b[1], b2 = b[2], b3 = b[3];
+    const T* from = as<T>(c.weights) + (type * c.n_knots + c.knots[edge]) * row + chunk.weight;
+    const T *b = as<T>(c.spline_basis) + 4 * edge, *d = slope ? as<T>(c.spline_slope) + 4 * edge : nullptr;
     for (int64_t w = 0; w < width; w += kWidth<T>) {
-      const int lanes = static_cast<int>(std::min<int64_t>(kWidth<T>, width - w));
-      const Vector<T> value = b0 * load(from + w, lanes) + b1 * load(from + row + w, lanes) +
-                              b2 * load(from + 2 * row + w, lanes) + b3 * load(from + 3 * row + w, lanes);
-      store(r + e * width + w, value, lanes);
+      const int n = static_cast<int>(std::min<int64_t>(kWidth<T>, width - w));
+      const Vector<T> f0 = load(from + w, n), f1 = load(from + row + w, n), f2 = load(from + 2 * row + w, n),
+                      f3 = load(from + 3 * row + w, n);
+      store(r + e * width + w, b[0] * f0 + b[1] * f1 + b[2] * f2 + b[3] * f3, n);
+      if (slope) store(slope + e * width + w, d[0] * f0 + d[1] * f1 + d[2] * f2 + d[3] * f3, n);
     }
   }
 }
@@ -292,15 +299,14 @@ void pool_path(const Operands<T>& o, int64_t dim_out, T* out, int64_t out_channe
   }
 }
 
-/// Gradients of one path for the edges of one sender, whose h is `own`.
+/// Gradients of one path for the edges of one receiver.
 template <class T>
 struct Gradients {
-  const T* g;  // cotangent at the path's first component; the receiver of edge e is other[e]
-  int64_t g_row, out_channels;
-  const T *own, *own_dot;  // h_a of the sender
-  T* own_gradient;         // (dim_in, channels), added to, or null
+  const T* g;               // cotangent of the receiver at the path's first component
+  int64_t out_channels;
+  T* h_gradient;            // at the irrep of h; the sender of edge e has row other[e]; or null
   T *r_gradient, *r_gradient_plain;  // (n, r_row) of R (or its tangent), and without tangent
-  T* t_gradient;           // (dim_out * dim_in, lanes), or null
+  T* t_gradient;            // (dim_out * dim_in, lanes), or null
 };
 
 /// Components first .. first + Some of h: y_a = sum_b T_ba g_b; gh_a += R y_a; gR = sum_a y_a h_a; gT = sum_c R h_a g_b.
@@ -310,48 +316,48 @@ void pull_block(const Operands<T>& o, const Gradients<T>& to, int64_t first) {
   const int64_t stride = o.dim_in * o.lanes, C = o.channels;
   const bool more = first > 0;
   for (int64_t e = 0; e < o.n; ++e) {
-    const T* g = to.g + o.other[e] * to.g_row;
     const T* t = o.t + first * o.lanes + e;
     const T* t_dot = Tangent ? o.t_dot + first * o.lanes + e : nullptr;
     const T *r = o.r + e * o.r_row, *r_dot = Tangent ? o.r_dot + e * o.r_row : nullptr;
-    Vector<T> sums[Some][DimOut];
+    const T* h = o.h + o.other[e] * o.h_row + first * C;
+    const T* h_dot = Tangent ? o.h_dot + o.other[e] * o.h_dot_row + first * C : nullptr;
+    T* h_gradient = to.h_gradient ? to.h_gradient + o.other[e] * o.h_row + first * C : nullptr;
+    Vector<T> sums[Some * DimOut];
     if constexpr (WithT)
-      for (int a = 0; a < Some; ++a)
-        for (int b = 0; b < DimOut; ++b) sums[a][b] = zero<T>();
+      for (Vector<T>& total : sums) total = zero<T>();
     for (int64_t c = 0; c < C; c += W) {
       const int n = static_cast<int>(std::min<int64_t>(W, C - c));
       const Vector<T> rv = load(r + c, n);
       Vector<T> r_dot_v = zero<T>();
       if constexpr (Tangent) r_dot_v = load(r_dot + c, n);
       Vector<T> gs[DimOut];
-      for (int b = 0; b < DimOut; ++b) gs[b] = load(g + b * to.out_channels + c, n);
+      for (int b = 0; b < DimOut; ++b) gs[b] = load(to.g + b * to.out_channels + c, n);
       Vector<T> r_gradient = zero<T>(), plain = zero<T>();
 #pragma GCC unroll 9
       for (int a = 0; a < Some; ++a) {
-        const int64_t at = (first + a) * C + c;
         Vector<T> y = zero<T>(), y_dot = zero<T>();
 #pragma GCC unroll 9
         for (int b = 0; b < DimOut; ++b) {
           y += t[b * stride + a * o.lanes] * gs[b];
           if constexpr (Tangent) y_dot += t_dot[b * stride + a * o.lanes] * gs[b];
         }
-        const Vector<T> x = load(to.own + at, n);
-        Vector<T> rx;
+        const Vector<T> x = load(h + a * C + c, n);
+        Vector<T> rx, pulled;
         if constexpr (Tangent) {
-          const Vector<T> x_dot = load(to.own_dot + at, n);
+          const Vector<T> x_dot = load(h_dot + a * C + c, n);
           r_gradient += y_dot * x + y * x_dot;
           plain += y * x;
           rx = r_dot_v * x + rv * x_dot;
-          if (to.own_gradient)
-            store(to.own_gradient + at, load(to.own_gradient + at, n) + rv * y_dot + r_dot_v * y, n);
+          pulled = rv * y_dot + r_dot_v * y;
         } else {
           r_gradient += y * x;
           rx = rv * x;
-          if (to.own_gradient) store(to.own_gradient + at, load(to.own_gradient + at, n) + rv * y, n);
+          pulled = rv * y;
         }
+        if (h_gradient) store(h_gradient + a * C + c, load(h_gradient + a * C + c, n) + pulled, n);
         if constexpr (WithT)
 #pragma GCC unroll 9
-          for (int b = 0; b < DimOut; ++b) sums[a][b] += rx * gs[b];
+          for (int b = 0; b < DimOut; ++b) sums[b * Some + a] += rx * gs[b];
       }
       T* row = to.r_gradient + e * o.r_row + c;
       store(row, more ? load(row, n) + r_gradient : r_gradient, n);
@@ -361,10 +367,13 @@ void pull_block(const Operands<T>& o, const Gradients<T>& to, int64_t first) {
           store(at, more ? load(at, n) + plain : plain, n);
         }
     }
-    if constexpr (WithT)
+    if constexpr (WithT) {
+      T totals[(Some * DimOut + 3) / 4 * 4];
+      sum_each<T, Some * DimOut>(sums, totals);
       for (int b = 0; b < DimOut; ++b)
         for (int a = 0; a < Some; ++a)
-          to.t_gradient[b * stride + (first + a) * o.lanes + e] = sum<T>(sums[a][b]);
+          to.t_gradient[b * stride + (first + a) * o.lanes + e] = totals[b * Some + a];
+    }
   }
 }
 
@@ -403,11 +412,6 @@ void pull_path(const Operands<T>& o, int64_t dim_out, const Gradients<T>& to) {
 
 // ---- the passes ---------------------------------------------------------------------------------
 
-template <class T>
-const T* as(const void* p) {
-  return static_cast<const T*>(p);
-}
-
 /// h dot, or a row of zeros that every node shares.
 template <class T>
 struct FeaturesDot {
@@ -419,29 +423,39 @@ struct FeaturesDot {
   }
 };
 
+bool indices_are_valid(const MultiaceConvolution& c) {
+  for (int64_t e = 0; e < c.n_edges; ++e) {
+    const bool inside = c.senders[e] >= 0 && c.senders[e] < c.n_senders && c.receivers[e] >= 0 &&
+                        c.receivers[e] < c.n_receivers;
+    if (!inside || (c.edge_types && (c.edge_types[e] < 0 || c.edge_types[e] >= c.n_types))) return false;
+  }
+  return true;
+}
+
 int64_t most_edges(const EdgesOfNode& of, int64_t n_nodes) {
   int64_t most = 1;
   for (int64_t n = 0; n < n_nodes; ++n) most = std::max(most, of.start[n + 1] - of.start[n]);
   return most;
 }
 
-/// Radial functions of one node and chunk with their tangents, and T of one path with its tangent.
+/// Radial functions of one node and chunk with their tangents or slopes, T of one path with its tangent.
 template <class T>
 struct Tile {
-  T *r, *r_dot, *t, *t_dot;
+  T *r, *r_dot, *r_slope, *t, *t_dot;
 
-  Tile(const Table& table, int64_t most, bool tangent, Scratch& scratch) {
+  Tile(const Table& table, const MultiaceConvolution& c, int64_t most, bool tangent, Scratch& scratch) {
     const int64_t radials = most * table.widest_chunk(), entries = table.largest_entry * padded<T>(most);
     r = scratch.array<T>(radials);
     t = scratch.array<T>(entries);
     r_dot = tangent ? scratch.array<T>(radials) : nullptr;
     t_dot = tangent ? scratch.array<T>(entries) : nullptr;
+    r_slope = c.distance_gradient ? scratch.array<T>(radials) : nullptr;
   }
 
   void fill_radial(const Table& table, const MultiaceConvolution& c, const Neighbourhood<T>& near, size_t k,
                    const PackedWeights<T>& weights, const PackedWeights<T>& weights_dot) {
     const Chunk& chunk = table.chunks[k];
-    if (c.knots) return spline(table, c, near, chunk, c.spline_basis, r);
+    if (c.knots) return spline(table, c, near, chunk, r, r_slope);
     radial(c, near, chunk, k, weights, near.hidden, false, r);
     if (r_dot == nullptr) return;
     if (near.hidden_dot) radial(c, near, chunk, k, weights, near.hidden_dot, false, r_dot);
@@ -463,38 +477,6 @@ struct Tile {
   }
 };
 
-/// A, or with Tangent its rate of change, node by node of the receivers.
-template <class T, bool Tangent>
-void over_receivers(const MultiaceConvolution& c) {
-  const Table table(c.table);
-  Scratch scratch;
-  const PackedWeights<T> weights(table, c.knots ? nullptr : as<T>(c.weights), c.n_types, c.n_hidden, false, scratch);
-  const PackedWeights<T> weights_dot(table, as<T>(c.weights_dot), c.n_types, c.n_hidden, false, scratch);
-  const FeaturesDot<T> h_dot(table, c, scratch);
-  const EdgesOfNode of = EdgesOfNode::group(c.n_receivers, c.n_edges, c.receivers, scratch);
-  const int64_t most = most_edges(of, c.n_receivers);
-  const int n_threads = static_cast<int>(std::max<int64_t>(1, std::min(c.n_threads, c.n_receivers)));
-  run_on_threads(n_threads, [&](int thread) {
-    Scratch local;
-    Neighbourhood<T> near(table, c, most, local);
-    Tile<T> tile(table, most, Tangent, local);
-    const int64_t end = of.part_start(c.n_receivers, thread + 1, n_threads);
-    for (int64_t i = of.part_start(c.n_receivers, thread, n_threads); i < end; ++i) {
-      near.gather(table, c, of, i, c.senders);
-      T* out = static_cast<T*>(c.pooled) + i * table.dim_out;
-      for (size_t k = 0; k < table.chunks.size(); ++k) {
-        const Chunk& chunk = table.chunks[k];
-        tile.fill_radial(table, c, near, k, weights, weights_dot);
-        for (int64_t p = chunk.first; p < chunk.last; ++p) {
-          const Path& path = table.paths[p];
-          const Operands<T> operands = tile.operands(table, c, near, chunk, path, h_dot);
-          pool_path<T, Tangent>(operands, path.dim_out, out + path.out, path.out_channels);
-        }
-      }
-    }
-  });
-}
-
 /// gu = gR V^T, gV = u^T gR (and their tangents) of one node and chunk.
 template <class T>
 struct RadialGradients {
@@ -503,15 +485,14 @@ struct RadialGradients {
   const PackedWeights<T>&weights, &weights_dot;
   T* packed;  // gR, as the right factor of u^T gR
 
-  /// gu (+)= gR V^T in rows of the node's edges.
-  void to_hidden(const Neighbourhood<T>& near, size_t k, const PackedWeights<T>& v, const T* gr, bool accumulate,
-                 T* gu) const {
+  /// gu += gR V^T in rows of the node's edges.
+  void to_hidden(const Neighbourhood<T>& near, size_t k, const PackedWeights<T>& v, const T* gr, T* gu) const {
     const int64_t width = table.chunks[k].n_weights;
     for (size_t run = 0; run + 1 < near.runs.size(); ++run) {
       const int64_t begin = near.runs[run], n = near.runs[run + 1] - begin;
       multiply(n, c.n_hidden, width, gr + begin * width, width, int64_t{1},
                v.transposed + near.run_type[run] * v.transposed_type + v.transposed_chunk[k],
-               gu + begin * c.n_hidden, c.n_hidden, accumulate);
+               gu + begin * c.n_hidden, c.n_hidden, true);
     }
   }
 
@@ -540,118 +521,176 @@ struct RadialGradients {
   }
 };
 
-/// The gradients, or with Tangent their rates of change, node by node of the senders.
+/// Gradients of h that one part of the receivers sums: rows of the senders first .. last.
+template <class T>
+struct FeaturesGradient {
+  int64_t first = 0, last = 0, row = 0;
+  T* rows = nullptr;
+
+  /// Make room for the senders of the edges of the receivers begin .. end.
+  void cover(const MultiaceConvolution& c, const EdgesOfNode& of, int64_t begin, int64_t end, int64_t dim,
+             Scratch& scratch) {
+    row = dim;
+    for (int64_t k = of.start[begin]; k < of.start[end]; ++k) {
+      const int64_t j = c.senders[of.edges[k]];
+      if (k == of.start[begin]) first = last = j;
+      first = std::min(first, j);
+      last = std::max(last, j + 1);
+    }
+    rows = scratch.zeros<T>((last - first) * row);
+  }
+  /// Where row 0 would be.
+  T* origin() const { return rows - first * row; }
+};
+
+/// Add up what the parts have, in their order.
+template <class T>
+void add_parts(const MultiaceConvolution& c, const std::vector<FeaturesGradient<T>>& parts, int n_threads) {
+  const int64_t row = parts[0].row;
+  parallel_for(n_threads, c.n_senders, 64, [&](int64_t begin, int64_t end) {
+    T* to = static_cast<T*>(c.features_gradient);
+    std::fill(to + begin * row, to + end * row, T(0));
+    for (const FeaturesGradient<T>& part : parts) {
+      const int64_t from = std::max(begin, part.first), until = std::min(end, part.last);
+      for (int64_t w = from * row; w < until * row; ++w) to[w] += part.origin()[w];
+    }
+  });
+}
+
+/// One part of the receivers, with everything it writes apart from the results of other parts.
 template <class T, bool Tangent>
-void over_senders(const MultiaceConvolution& c) {
-  const Table table(c.table);
-  Scratch scratch;
-  const PackedWeights<T> weights(table, c.knots ? nullptr : as<T>(c.weights), c.n_types, c.n_hidden, true, scratch);
-  const PackedWeights<T> weights_dot(table, as<T>(c.weights_dot), c.n_types, c.n_hidden, true, scratch);
-  const FeaturesDot<T> h_dot(table, c, scratch);
-  const EdgesOfNode of = EdgesOfNode::group(c.n_senders, c.n_edges, c.senders, scratch);
-  const int64_t most = most_edges(of, c.n_senders);
-  const int n_threads = static_cast<int>(std::max<int64_t>(1, std::min(c.n_threads, c.n_senders)));
-  const int64_t n_gradient = c.weights_gradient ? c.n_types * c.n_hidden * table.n_weights : 0;
-  T* partial = scratch.zeros<T>(n_gradient * n_threads);
-  run_on_threads(n_threads, [&](int thread) {
-    Scratch local;
-    Neighbourhood<T> near(table, c, most, local);
-    Tile<T> tile(table, most, Tangent, local);
+struct Part {
+  const Table& table;
+  const MultiaceConvolution& c;
+  const EdgesOfNode& of;
+  const PackedWeights<T>&weights, &weights_dot;
+  const FeaturesDot<T>& h_dot;
+  Scratch& scratch;
+  int64_t most;
+  T *h_gradient, *weights_gradient;  // null where not wanted
+
+  void run(int64_t begin, int64_t end) const {
+    const bool pulls = h_gradient || weights_gradient || c.harmonics_gradient || c.hidden_gradient || c.distance_gradient;
     const int64_t radials = most * table.widest_chunk();
-    T* gr = local.array<T>(radials);
-    T* plain = Tangent && (c.hidden_dot || c.weights_dot) ? local.array<T>(radials) : nullptr;
-    T* gt = c.harmonics_gradient ? local.array<T>(table.largest_entry * padded<T>(most)) : nullptr;
-    T* gy = c.harmonics_gradient ? local.array<T>(table.n_harmonics * padded<T>(most)) : nullptr;
-    T* gu = c.hidden_gradient ? local.array<T>(most * c.n_hidden) : nullptr;
-    T* gv = c.weights_gradient ? partial + thread * n_gradient : nullptr;
-    const RadialGradients<T> radials_to{table, c, weights, weights_dot,
-                                        gv ? local.array<T>(packed_size<T>(most, table.widest_chunk())) : nullptr};
-    const int64_t end = of.part_start(c.n_senders, thread + 1, n_threads);
-    for (int64_t j = of.part_start(c.n_senders, thread, n_threads); j < end; ++j) {
-      near.gather(table, c, of, j, c.receivers);
-      T* gh = c.features_gradient ? static_cast<T*>(c.features_gradient) + j * table.dim_in : nullptr;
-      if (gh) std::fill(gh, gh + table.dim_in, T(0));
+    Neighbourhood<T> near(table, c, most, scratch);
+    Tile<T> tile(table, c, most, Tangent, scratch);
+    T* gr = pulls ? scratch.array<T>(radials) : nullptr;
+    T* plain = Tangent && pulls && (c.hidden_dot || c.weights_dot) ? scratch.array<T>(radials) : nullptr;
+    T* gt = c.harmonics_gradient ? scratch.array<T>(table.largest_entry * padded<T>(most)) : nullptr;
+    T* gy = c.harmonics_gradient ? scratch.array<T>(table.n_harmonics * padded<T>(most)) : nullptr;
+    T* gu = c.hidden_gradient ? scratch.array<T>(most * c.n_hidden) : nullptr;
+    const RadialGradients<T> to{table, c, weights, weights_dot,
+                                weights_gradient ? scratch.array<T>(packed_size<T>(most, table.widest_chunk())) : nullptr};
+    for (int64_t i = begin; i < end; ++i) {
+      near.gather(table, c, of, i, c.senders);
       if (gy) std::fill(gy, gy + table.n_harmonics * near.lanes, T(0));
       if (gu) std::fill(gu, gu + near.n * c.n_hidden, T(0));
       for (size_t k = 0; k < table.chunks.size(); ++k) {
-        const Chunk& chunk = table.chunks[k];
         tile.fill_radial(table, c, near, k, weights, weights_dot);
-        for (int64_t p = chunk.first; p < chunk.last; ++p) {
-          const Path& path = table.paths[p];
-          const Operands<T> operands = tile.operands(table, c, near, chunk, path, h_dot);
-          const int64_t column = path.weight - chunk.weight;
-          const Gradients<T> to{as<T>(c.cotangent) + path.out, table.dim_out, path.out_channels,
-                                as<T>(c.features) + j * table.dim_in + path.in, h_dot.rows + j * h_dot.row + path.in,
-                                gh ? gh + path.in : nullptr, gr + column, plain ? plain + column : nullptr, gt};
-          if (gt) {
-            pull_path<T, Tangent, true>(operands, path.dim_out, to);
-            uncouple(table, path, gt, near.lanes, gy);
-          } else {
-            pull_path<T, Tangent, false>(operands, path.dim_out, to);
-          }
-        }
+        paths(i, near, tile, table.chunks[k], gr, plain, gt, gy);
         if (gu) {
-          radials_to.to_hidden(near, k, weights, gr, true, gu);
-          if (plain && c.weights_dot) radials_to.to_hidden(near, k, weights_dot, plain, true, gu);
+          to.to_hidden(near, k, weights, gr, gu);
+          if (plain && c.weights_dot) to.to_hidden(near, k, weights_dot, plain, gu);
         }
-        if (gv) {
-          radials_to.to_weights(near, k, near.hidden, gr, gv);
-          if (plain && c.hidden_dot) radials_to.to_weights(near, k, near.hidden_dot, plain, gv);
+        if (weights_gradient) {
+          to.to_weights(near, k, near.hidden, gr, weights_gradient);
+          if (plain && c.hidden_dot) to.to_weights(near, k, near.hidden_dot, plain, weights_gradient);
         }
-        if (c.distance_gradient) {
-          spline(table, c, near, chunk, c.spline_slope, tile.r);
-          radials_to.to_distance(near, k, tile.r, gr, static_cast<T*>(c.distance_gradient));
-        }
+        if (c.distance_gradient) to.to_distance(near, k, tile.r_slope, gr, static_cast<T*>(c.distance_gradient));
       }
-      for (int64_t e = 0; e < near.n; ++e) {
-        const int64_t edge = near.edge[e];
-        if (gy) {
-          T* row = static_cast<T*>(c.harmonics_gradient) + edge * table.n_harmonics;
-          for (int64_t m = 0; m < table.n_harmonics; ++m)
-            row[m] = gy[m * near.lanes + e] + (c.add_harmonics_gradient ? row[m] : T(0));
-        }
-        if (gu)
-          std::copy(gu + e * c.n_hidden, gu + (e + 1) * c.n_hidden,
-                    static_cast<T*>(c.hidden_gradient) + edge * c.n_hidden);
+      write_edges(near, gy, gu);
+    }
+  }
+
+ private:
+  /// The paths of one chunk at one node: sums over its edges, and gradients by them.
+  void paths(int64_t i, const Neighbourhood<T>& near, const Tile<T>& tile, const Chunk& chunk, T* gr, T* plain, T* gt,
+             T* gy) const {
+    for (int64_t p = chunk.first; p < chunk.last; ++p) {
+      const Path& path = table.paths[p];
+      const Operands<T> operands = tile.operands(table, c, near, chunk, path, h_dot);
+      if (c.pooled) {
+        T* out = static_cast<T*>(c.pooled) + i * table.dim_out + path.out;
+        pool_path<T, Tangent>(operands, path.dim_out, out, path.out_channels);
+      }
+      if (gr == nullptr) continue;
+      const int64_t column = path.weight - chunk.weight;
+      const Gradients<T> to{as<T>(c.cotangent) + i * table.dim_out + path.out, path.out_channels,
+                            h_gradient ? h_gradient + path.in : nullptr, gr + column,
+                            plain ? plain + column : nullptr, gt};
+      if (gt) {
+        pull_path<T, Tangent, true>(operands, path.dim_out, to);
+        uncouple(table, path, gt, near.lanes, gy);
+      } else {
+        pull_path<T, Tangent, false>(operands, path.dim_out, to);
       }
     }
+  }
+
+  void write_edges(const Neighbourhood<T>& near, const T* gy, const T* gu) const {
+    for (int64_t e = 0; e < near.n; ++e) {
+      const int64_t edge = near.edge[e];
+      if (gy) {
+        T* row = static_cast<T*>(c.harmonics_gradient) + edge * table.n_harmonics;
+        for (int64_t m = 0; m < table.n_harmonics; ++m)
+          row[m] = gy[m * near.lanes + e] + (c.add_harmonics_gradient ? row[m] : T(0));
+      }
+      if (gu)
+        std::copy(gu + e * c.n_hidden, gu + (e + 1) * c.n_hidden,
+                  static_cast<T*>(c.hidden_gradient) + edge * c.n_hidden);
+    }
+  }
+};
+
+/// A and the gradients of <cotangent, A>, or with Tangent their rates of change: those wanted.
+template <class T, bool Tangent>
+int convolve(const MultiaceConvolution& c) {
+  if (!indices_are_valid(c)) return kOutOfRange;
+  const Table table(c.table);
+  Scratch scratch;
+  const PackedWeights<T> weights(table, c.knots ? nullptr : as<T>(c.weights), c.n_types, c.n_hidden,
+                                 c.hidden_gradient != nullptr, scratch);
+  const PackedWeights<T> weights_dot(table, as<T>(c.weights_dot), c.n_types, c.n_hidden,
+                                     c.hidden_gradient != nullptr, scratch);
+  const FeaturesDot<T> h_dot(table, c, scratch);
+  const EdgesOfNode of = EdgesOfNode::group(c.n_receivers, c.n_edges, c.receivers, scratch);
+  const int64_t most = most_edges(of, c.n_receivers);
+  const int n_parts = static_cast<int>(std::max<int64_t>(1, std::min(c.n_threads, c.n_receivers)));
+  const int64_t n_gradient = c.weights_gradient ? c.n_types * c.n_hidden * table.n_weights : 0;
+  T* partial = scratch.zeros<T>(n_gradient * n_parts);
+  std::vector<FeaturesGradient<T>> features(c.features_gradient ? n_parts : 0);
+  for (int part = 0; part < static_cast<int>(features.size()); ++part)
+    features[part].cover(c, of, of.part_start(c.n_receivers, part, n_parts),
+                         of.part_start(c.n_receivers, part + 1, n_parts), table.dim_in, scratch);
+  run_on_threads(n_parts, [&](int part) {
+    Scratch local;
+    const Part<T, Tangent> mine{table, c, of, weights, weights_dot, h_dot, local, most,
+                                c.features_gradient ? features[part].origin() : nullptr,
+                                c.weights_gradient ? partial + part * n_gradient : nullptr};
+    mine.run(of.part_start(c.n_receivers, part, n_parts), of.part_start(c.n_receivers, part + 1, n_parts));
   });
+  if (c.features_gradient) add_parts(c, features, n_parts);
   for (int64_t w = 0; w < n_gradient; ++w) {
     T total = partial[w];
-    for (int thread = 1; thread < n_threads; ++thread) total += partial[thread * n_gradient + w];
+    for (int part = 1; part < n_parts; ++part) total += partial[part * n_gradient + w];
     static_cast<T*>(c.weights_gradient)[w] = total;
   }
-}
-
-template <class T>
-int double_backward(const MultiaceConvolution& c) {
-  if (c.pooled) over_receivers<T, true>(c);
-  if (c.features_gradient || c.harmonics_gradient || c.hidden_gradient || c.weights_gradient) over_senders<T, true>(c);
-  return 0;
+  return kSuccess;
 }
 
 }  // namespace
 }  // namespace multiace
 
+using multiace::convolve;
 using multiace::error_code;
-using multiace::over_receivers;
-using multiace::over_senders;
 
-int multiace_convolution_forward_f32(const MultiaceConvolution* c) {
-  return error_code([&] { return over_receivers<float, false>(*c), 0; });
-}
-int multiace_convolution_forward_f64(const MultiaceConvolution* c) {
-  return error_code([&] { return over_receivers<double, false>(*c), 0; });
-}
-int multiace_convolution_backward_f32(const MultiaceConvolution* c) {
-  return error_code([&] { return over_senders<float, false>(*c), 0; });
-}
-int multiace_convolution_backward_f64(const MultiaceConvolution* c) {
-  return error_code([&] { return over_senders<double, false>(*c), 0; });
-}
-int multiace_convolution_double_backward_f32(const MultiaceConvolution* c) {
-  return error_code([&] { return multiace::double_backward<float>(*c); });
-}
-int multiace_convolution_double_backward_f64(const MultiaceConvolution* c) {
-  return error_code([&] { return multiace::double_backward<double>(*c); });
-}
+#define MULTIACE_CONVOLUTION(NAME, TANGENT)                                    \
+  int multiace_convolution_##NAME##_f32(const MultiaceConvolution* c) {        \
+    return error_code([&] { return convolve<float, TANGENT>(*c); });           \
+  }                                                                            \
+  int multiace_convolution_##NAME##_f64(const MultiaceConvolution* c) {        \
+    return error_code([&] { return convolve<double, TANGENT>(*c); });          \
+  }
+MULTIACE_CONVOLUTION(forward, false)
+MULTIACE_CONVOLUTION(backward, false)
+MULTIACE_CONVOLUTION(double_backward, true)
