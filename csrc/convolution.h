@@ -21,7 +21,7 @@ struct MultiaceConvolution {
   int64_t n_senders, n_receivers, n_edges, n_hidden, n_types, n_threads;
   const int64_t *senders, *receivers, *edge_types;  // edge_types may be null: one type
   const void *features, *harmonics, *hidden, *weights;
-  // Radial functions from a table of cubic B-splines instead of u V: R = sum_q basis_q table[knot + q].
+  // Radial functions from a table of splines (spline.h) instead of u V: R = sum_q basis_q table[knot + q].
   // weights is then (types, n_knots, n_weights), and hidden is not read.
   const int64_t* knots;                          // (edges), or null
   const void *spline_basis, *spline_slope;       // (edges, 4): values and derivatives by distance

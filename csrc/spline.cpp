@@ -7,23 +7,22 @@ template <class T>
 int spline_basis(const MultiaceSpline& s) {
   const T* distances = static_cast<const T*>(s.distances);
   T *basis = static_cast<T*>(s.basis), *slope = static_cast<T*>(s.slope);
-  const T per_angstrom = static_cast<T>(1.0 / s.width), sixth = T(1) / T(6);
+  const T per_angstrom = static_cast<T>(1.0 / s.width);
   for (int64_t e = 0; e < s.n_edges; ++e, basis += 4, slope += 4) {
     const T x = distances[e] * per_angstrom;
-    int64_t interval = static_cast<int64_t>(x);
     const bool beyond = !(x < static_cast<T>(s.n_intervals));
-    if (beyond) interval = s.n_intervals - 1;
-    s.knots[e] = interval;
+    const int64_t interval = beyond ? s.n_intervals - 1 : static_cast<int64_t>(x);
+    s.knots[e] = 3 * interval;
     const T t = x - static_cast<T>(interval), u = 1 - t;
     const T one = beyond ? T(0) : T(1), rate = one * per_angstrom;
-    basis[0] = one * sixth * u * u * u;
-    basis[1] = one * sixth * (t * t * (3 * t - 6) + 4);
-    basis[2] = one * sixth * (u * u * (3 * u - 6) + 4);
-    basis[3] = one * sixth * t * t * t;
-    slope[0] = -rate * T(0.5) * u * u;
-    slope[1] = rate * t * (T(1.5) * t - 2);
-    slope[2] = -rate * u * (T(1.5) * u - 2);
-    slope[3] = rate * T(0.5) * t * t;
+    basis[0] = one * t * u * u;
+    basis[1] = one;
+    basis[2] = one * t * t * (3 - 2 * t);
+    basis[3] = -one * t * t * u;
+    slope[0] = rate * u * (1 - 3 * t);
+    slope[1] = 0;
+    slope[2] = rate * 6 * t * u;
+    slope[3] = -rate * t * (2 - 3 * t);
   }
   return 0;
 }

@@ -1,4 +1,9 @@
-// Uniform cubic B-splines: which knots a distance lies between, and the weights of their values.
+// Cubic Hermite splines on equal intervals: where in the table a distance falls, and the weights of
+// the four rows from there.
+//
+// Rows of knot k are h f'_k, f_k and f_{k+1} - f_k; with the slope of the next knot, four rows that
+// lie together give value and derivative on the interval, without differences that cancel:
+//   f(r) = t (1-t)^2 h f'_k + f_k + t^2 (3-2t) (f_{k+1} - f_k) - t^2 (1-t) h f'_{k+1}
 #pragma once
 
 #include <cstdint>
@@ -7,10 +12,10 @@ extern "C" {
 
 struct MultiaceSpline {
   int64_t n_edges, n_intervals;
-  double width;           // of an interval, Å; beyond the last one everything is zero
+  double width;           // h, of an interval, Å; beyond the last one everything is zero
   const void* distances;  // (edges)
   int64_t* knots;         // (edges): first of the four table rows
-  void *basis, *slope;    // (edges, 4): B_q and dB_q/dr
+  void *basis, *slope;    // (edges, 4): their weights, and the derivatives of these by r
 };
 
 int multiace_spline_basis_f32(const MultiaceSpline*);
