@@ -117,7 +117,20 @@ def test_weights_that_nothing_stands_for_are_refused() -> None:
 
 def test_couplings_that_are_not_those_of_mace_are_refused() -> None:
     name = "products.0.symmetric_contractions.contractions.1.probed_3"
-    for other in (PLAIN.tensors[name][..., :12], PLAIN.tensors[name] * 1.01):
-        tensors = {**PLAIN.tensors, name: other}
-        with pytest.raises(ImportModelError, match=r"products of 3 factors to 1o .* 51 unreduced"):
-            import_mace(replace(PLAIN, tensors=tensors), dtype=torch.float64)
+    fewer = {**PLAIN.tensors, name: PLAIN.tensors[name][..., :12]}
+    with pytest.raises(ImportModelError, match=r"neither those of mace-torch .* nor"):
+        import_mace(replace(PLAIN, tensors=fewer), dtype=torch.float64)
+    for model in (PLAIN, Case("mace", "reduced_couplings").model):
+        others = {**model.tensors, name: model.tensors[name] + 0.01}
+        with pytest.raises(ImportModelError, match="couplings of 3 factors to 1o are not those"):
+            import_mace(replace(model, tensors=others), dtype=torch.float64)
+
+
+def test_too_few_probes_for_reduced_couplings_are_refused() -> None:
+    model = Case("mace", "reduced_couplings").model
+    few = {
+        name: tensor[:8] if name == "probes" or ".probed_" in name else tensor
+        for name, tensor in model.tensors.items()
+    }
+    with pytest.raises(ImportModelError, match="3 factors to 0e have 8 couplings: up to 7 are"):
+        import_mace(replace(model, tensors=few), dtype=torch.float64)

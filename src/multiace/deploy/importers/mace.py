@@ -3,7 +3,7 @@
 | mace-torch | here |
 |---|---|
 | edge vector receiver - sender | sender - receiver |
-| couplings with signs of e3nn | ours, compared by their values at probe vectors |
+| couplings with signs of e3nn, or reduced | ours, by their values at probe vectors |
 | one output for each head | one head |
 | correlation 1: w_z B, then W | `update.linear: per_element`, W_z = w_z W |
 """
@@ -13,7 +13,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, cast, get_args
 
 import torch
 from torch import Tensor
@@ -31,6 +31,7 @@ from multiace.deploy.importers.e3nn import (
 )
 from multiace.deploy.importers.mace_design import (
     BLOCKS,
+    check_settings,
     head_number,
     mace_design,
     mace_statistics,
@@ -38,8 +39,8 @@ from multiace.deploy.importers.mace_design import (
 from multiace.deploy.importers.neutral import ImportModelError, Neutral
 from multiace.layer.layer import Layer
 from multiace.layer.linear import EquivariantLinear
-from multiace.layer.message import Message
-from multiace.o3.couplings import product_couplings
+from multiace.layer.product_basis import ProductBasis
+from multiace.o3.couplings import CouplingBasis, count_couplings, product_couplings
 from multiace.o3.irreps import Irrep, Irreps
 from multiace.potential import Potential
 
@@ -73,7 +74,12 @@ def import_mace(
         )
     settings, number = neutral.settings, head_number(neutral.settings, head)
     weights = Reading({name: tensor.double() for name, tensor in neutral.tensors.items()})
-    design = mace_design(settings, trained_frequencies=_are_trained(weights, settings["cutoff"]))
+    check_settings(settings)
+    design = mace_design(
+        settings,
+        basis=_coupling_basis(weights, settings),
+        trained_frequencies=_are_trained(weights, settings["cutoff"]),
+    )
     elements, statistics = tuple(settings["elements"]), mace_statistics(settings, number)
     potential = Potential(design, elements, statistics, dtype=dtype, prune=prune)
     potential.load_state_dict(convert_mace(potential, weights, settings, number))
@@ -146,68 +152,89 @@ def _convert_product(
     per_element = cast(EquivariantLinear, layer.update.linear).per_element
     result = {}
     for n, irrep in enumerate(irreps_out.irreps):
-        contraction = f"products.{t}.symmetric_contractions.contractions.{n}."
+        contraction = _contraction(t, n)
         if layer.message is None:  # correlation 1: W_z = w_z W, and w W where elements are alike
-            of_channels = _signed(contraction, 1, 1, irreps_in, irrep, weights).mT
+            one_factor = ProductBasis(irreps_in, irreps_out, 1, "mace")
+            of_channels = _of_order(one_factor, irrep, 1, contraction, weights).mT
             mapped = of_channels * linear[irrep] * math.sqrt(len(of_channels))
             linear[irrep] = mapped if per_element else mapped.squeeze(0)
-        elif irrep in layer.message.product_basis.irreps_out.irreps:
-            converted = _convert_message(layer.message, irrep, contraction, weights)
-            result.update(prefixed("message.", converted))
+            continue
+        basis = layer.message.product_basis
+        for order in range(1, basis.correlation + 1):
+            if (irrep, order) in basis.n_paths:
+                converted = _of_order(basis, irrep, order, contraction, weights)
+                result[f"message.weights.{irrep}_order{order}"] = converted
         weights.leave_out(contraction)  # irreps that are pruned, orders without couplings
     return result | fill_linear(layer.update.linear, "update.linear.", linear)
 
 
-def _convert_message(
-    message: Message, irrep: Irrep, contraction: str, weights: Weights
-) -> dict[str, Tensor]:
-    """Map the weights of a symmetric contraction, the sign of each path included."""
-    basis = message.product_basis
-    return {
-        f"weights.{irrep}_order{order}": _signed(
-            contraction, order, basis.correlation, basis.irreps_in, irrep, weights
-        )
-        for order in range(1, basis.correlation + 1)
-        if (irrep, order) in basis.n_paths
-    }
+def _contraction(t: int, n: int) -> str:
+    """Prefix of the tensors of layer t that lead to its n-th irrep."""
+    return f"products.{t}.symmetric_contractions.contractions.{n}."
 
 
-def _signed(
-    contraction: str,
-    order: int,
-    correlation: int,
-    irreps_in: Irreps,
-    irrep: Irrep,
-    weights: Weights,
+def _of_order(
+    basis: ProductBasis, irrep: Irrep, order: int, contraction: str, weights: Weights
 ) -> Tensor:
-    """Return the weights (elements, paths, channels) of one order for our signs of couplings."""
-    # mace-torch keeps the highest order apart and lists the others downwards
-    name = "weights_max" if order == correlation else f"weights.{correlation - 1 - order}"
-    signs = _signs(
-        irreps_in, irrep, order, weights["probes"], weights[f"{contraction}probed_{order}"]
-    )
-    theirs = weights[contraction + name]
-    return theirs * signs.to(theirs).unsqueeze(1)
+    """Return the weights (elements, paths, channels) of our couplings to one irrep.
 
-
-def _signs(irreps_in: Irreps, irrep: Irrep, order: int, probes: Tensor, theirs: Tensor) -> Tensor:
-    """Return the sign of each coupling of ours against theirs, from values at probe vectors.
-
-    Raises:
-        ImportModelError: couplings that differ by more than a sign.
+    Couplings that are those of ours but for a sign take it over. Reduced ones, a basis of the same
+    space, give w = T w' where U' = U T.
     """
-    couplings = product_couplings(irreps_in.irreps, irrep, order, "mace")
+    # mace-torch keeps the highest order apart and lists the others downwards
+    highest = order == basis.correlation
+    name = "weights_max" if highest else f"weights.{basis.correlation - 1 - order}"
+    theirs, probed = weights[contraction + name], weights[f"{contraction}probed_{order}"]
+    ours = _at_probes(basis, irrep, order, weights["probes"])
+    if basis.basis == "mace":
+        overlap = (ours * probed).sum(dim=(0, 1))
+        transform = torch.where(overlap < 0.0, -1.0, 1.0).diag().to(ours)  # both may vanish
+    else:
+        equations, values = ours.flatten(0, 1), probed.flatten(0, 1)  # (probes x M, paths)
+        if len(equations) <= equations.shape[1]:
+            raise ImportModelError(
+                f"reduced products of {order} factors to {irrep} have {equations.shape[1]} "
+                f"couplings: up to {len(equations) - 1} are supported. Use a smaller correlation."
+            )
+        transform = torch.linalg.lstsq(equations, values).solution
+    if (ours @ transform - probed).abs().max() > _SAME_COUPLING * ours.abs().max():
+        raise ImportModelError(
+            f"the couplings of {order} factors to {irrep} are not those that mace-torch builds, "
+            "unreduced or reduced. The model cannot be imported."
+        )
+    return torch.einsum("pq,zqc->zpc", transform.to(theirs), theirs)
+
+
+def _at_probes(basis: ProductBasis, irrep: Irrep, order: int, probes: Tensor) -> Tensor:
+    """Return the couplings at the probe vectors: (probes, M, paths)."""
+    couplings = product_couplings(basis.irreps_in.irreps, irrep, order, basis.basis)
     monomials = torch.from_numpy(couplings.monomials.copy())  # (monomials, order)
     products = probes[:, monomials].prod(dim=2)  # (probes, monomials)
     coefficients = torch.from_numpy(couplings.coefficients.copy())
-    ours = torch.einsum("aq,mqp->amp", products, coefficients)  # (probes, M, paths)
-    if ours.shape == theirs.shape:
-        overlap = (ours * theirs).sum(dim=(0, 1))
-        signs = torch.where(overlap < 0.0, -1.0, 1.0)  # both vanish where a chain does
-        if (ours * signs - theirs).abs().max() <= _SAME_COUPLING * ours.abs().max():
-            return signs
+    return torch.einsum("aq,mqp->amp", products, coefficients)
+
+
+def _coupling_basis(weights: Weights, settings: Mapping[str, Any]) -> CouplingBasis:
+    """Tell unreduced couplings from reduced ones by their numbers.
+
+    Raises:
+        ImportModelError: neither.
+    """
+    counts = []
+    for t, product in enumerate(settings["products"]):
+        factors = Irreps.parse(product["irreps_in"]).irreps
+        for n, irrep in enumerate(Irreps.parse(product["irreps_out"]).irreps):
+            for order in range(1, product["correlation"][0] + 1):
+                n_paths = weights[f"{_contraction(t, n)}probed_{order}"].shape[2]
+                counts.append((n_paths, factors, irrep, order))
+    for basis in get_args(CouplingBasis):
+        # where there are no couplings, mace-torch has one that vanishes
+        if all(
+            n_paths == (count_couplings(factors, irrep, order, basis) or 1)
+            for n_paths, factors, irrep, order in counts
+        ):
+            return basis
     raise ImportModelError(
-        f"the products of {order} factors to {irrep} have {theirs.shape[2]} couplings, which are "
-        f"not the {ours.shape[2]} unreduced ones of mace-torch: models built with use_reduced_cg "
-        "and cuequivariance are not supported. Build the model with use_reduced_cg=False."
+        "the products have numbers of couplings that are neither those of mace-torch (unreduced) "
+        "nor those of cuEquivariance (use_reduced_cg). The model cannot be imported."
     )

@@ -9,6 +9,7 @@ from multiace.deploy.importers.e3nn import E3NN_ACTIVATIONS
 from multiace.deploy.importers.neutral import ImportModelError
 from multiace.design import Design, Statistics
 from multiace.elements import sorted_elements, symbol_of
+from multiace.o3.couplings import CouplingBasis
 from multiace.o3.irreps import Irrep, Irreps
 
 _PREFIX, _DENSITY, _RESIDUAL, _SUFFIX = "RealAgnostic", "Density", "Residual", "InteractionBlock"
@@ -62,19 +63,27 @@ def mace_statistics(settings: Mapping[str, Any], head: int) -> Statistics:
     )
 
 
-def mace_design(settings: Mapping[str, Any], *, trained_frequencies: bool = False) -> Design:
-    """Return the Design of a MACE or ScaleShiftMACE.
-
-    Args:
-        settings: what the exporter wrote.
-        trained_frequencies: whether the Bessel frequencies are not n pi / cutoff.
+def check_settings(settings: Mapping[str, Any]) -> None:
+    """Refuse what is not supported.
 
     Raises:
-        ImportModelError: all that is not supported, each with the rule and the way out.
+        ImportModelError: all of it, each with the rule and the way out.
     """
     problems = list(_problems(settings))
     if problems:
         raise ImportModelError("\n".join(problems))
+
+
+def mace_design(
+    settings: Mapping[str, Any], *, basis: CouplingBasis, trained_frequencies: bool
+) -> Design:
+    """Return the Design of a MACE or ScaleShiftMACE.
+
+    Args:
+        settings: what the exporter wrote, checked.
+        basis: which couplings its products have.
+        trained_frequencies: whether the Bessel frequencies are not n pi / cutoff.
+    """
     blocks = [BLOCKS[block["class"]] for block in settings["interactions"]]
     products = settings["products"]
     features = [Irreps.parse(product["irreps_out"]) for product in products]
@@ -97,7 +106,7 @@ def mace_design(settings: Mapping[str, Any], *, trained_frequencies: bool = Fals
             },
             "product_basis": {
                 "correlation": correlations,
-                "basis": "mace",
+                "basis": basis,
                 "weights": "shared" if agnostic else "per_element",
             },
             "update": {

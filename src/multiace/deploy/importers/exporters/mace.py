@@ -11,7 +11,7 @@ import pickle
 import sys
 from typing import Any
 
-N_PROBES = 8
+N_PROBES = 32
 """Vectors at which the product couplings are evaluated, to tell the sign of each."""
 
 
