@@ -88,19 +88,13 @@ class Operation:
 
     def _fake_backward(self, needed: Sequence[bool], *arguments: Any) -> Outputs:
         inputs = arguments[self.n_outputs :][: len(self.inputs)]
-        return tuple(
-            torch.empty_like(x) if wanted else x.new_empty(0)
-            for x, wanted in zip(inputs, needed, strict=True)
-        )
+        return _empty(inputs, needed)
 
     def _fake_double_backward(self, needed: Sequence[bool], *arguments: Any) -> Outputs:
         n_in = len(self.inputs)
         cotangents = arguments[n_in : n_in + self.n_outputs]
         inputs = arguments[n_in + self.n_outputs :][:n_in]
-        return tuple(
-            torch.empty_like(x) if wanted else x.new_empty(0)
-            for x, wanted in zip((*cotangents, *inputs), needed, strict=True)
-        )
+        return _empty((*cotangents, *inputs), needed)
 
     def reference_double_backward(
         self, dots: Sequence[Tensor | None], *arguments: Any
@@ -119,6 +113,13 @@ class Operation:
         )
 
 
+def _empty(like: Sequence[Tensor], needed: Sequence[bool]) -> Outputs:
+    """Return what kernels return of these shapes: contiguous, and empty where not needed."""
+    return tuple(
+        x.new_empty(x.shape if wanted else (0,)) for x, wanted in zip(like, needed, strict=True)
+    )
+
+
 def _define(name: str, arguments: str, n_results: int, kernel: Kernel, fake: Kernel) -> None:
     results = "Tensor" if n_results == 1 else f"({', '.join(['Tensor'] * n_results)})"
     _LIBRARY.define(f"{name}({arguments}) -> {results}")
@@ -129,7 +130,21 @@ def _define(name: str, arguments: str, n_results: int, kernel: Kernel, fake: Ker
         return lambda *arguments: function(*arguments)[0]
 
     _LIBRARY.impl(name, unpacked(kernel), "CPU")
+    _LIBRARY.impl(name, _refuse, "CUDA")
     torch.library.register_fake(f"multiace::{name}", unpacked(fake), lib=_LIBRARY)
+
+
+def _refuse(*arguments: Any) -> None:
+    """Say that compiled kernels got tensors that are not on the CPU.
+
+    Raises:
+        ValueError: always.
+    """
+    devices = {str(x.device) for x in arguments if isinstance(x, Tensor)} - {"cpu"}
+    raise ValueError(
+        f"Compiled kernels compute on the CPU, got tensors on {', '.join(sorted(devices))}. "
+        "Load or build the potential with that device instead of moving it there."
+    )
 
 
 def _call(name: str, *arguments: Any) -> tuple[Tensor, ...]:

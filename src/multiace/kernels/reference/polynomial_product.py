@@ -48,7 +48,7 @@ class PolynomialProduct(nn.Module):
             species: element of each node, or None if w is shared.
         """
         irreps, n_paths = self.table.irreps_out.irreps, self.table.n_paths
-        shape = (len(features), self.table.irreps_in.channels[0])
+        shape = (features.shape[0], self.table.irreps_in.channels[0])
         w = weights[species] if species is not None else weights.expand(shape[0], -1, -1)
         w = w.transpose(0, 1).split([n for counts in n_paths for n in counts])
         # components first: products of rows, and the couplings a matrix on the left

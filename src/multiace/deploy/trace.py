@@ -1,0 +1,81 @@
+"""A potential as one graph of operations, for `torch.compile`, `torch.export` and other engines."""
+
+from __future__ import annotations
+
+import torch
+from jaxtyping import Float, Float64, Int
+from torch import Tensor, fx, nn
+from torch.fx.experimental.proxy_tensor import make_fx
+
+from multiace.model import Model
+from multiace.potential import Potential
+
+_NODES, _EDGES = 5, 11
+"""Sizes that are traced with; any others than 0, 1 and 3, as those would be taken for constants."""
+
+
+class _EnergyAndGradient(nn.Module):
+    """E_i and dE/dr_ji, by autograd."""
+
+    def __init__(self, model: Model) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(
+        self,
+        edge_vectors: Float[Tensor, "edges 3"],
+        senders: Int[Tensor, " edges"],
+        receivers: Int[Tensor, " edges"],
+        species: Int[Tensor, " nodes"],
+    ) -> tuple[Float64[Tensor, " nodes"], Float[Tensor, "edges 3"]]:
+        with torch.enable_grad():
+            r = edge_vectors.detach().requires_grad_()
+            energies = self.model(r, senders, receivers, species, species.shape[0]).sum(dim=1)
+            (gradient,) = torch.autograd.grad(energies.sum(), r, materialize_grads=True)
+        return energies.detach(), gradient
+
+
+def trace_potential(potential: Potential) -> fx.GraphModule:
+    """Return (edge vectors, senders, receivers, species) -> (E_i, dE/dr_ji) as one graph.
+
+    The backward pass is part of the graph, so that nothing of it needs autograd: it can be given
+    to `torch.compile` and `torch.export`. Forces follow from dE/dr_ji as in `Potential`. Numbers
+    of atoms and edges are free. With compiled kernels the graph calls operations of
+    `torch.ops.multiace`, which exist once multiace is imported.
+
+    | argument | shape | unit |
+    |---|---|---|
+    | r_ji = r_j - r_i | (edges, 3), in the dtype of the potential | Å |
+    | j (senders), i (receivers, ascending) | (edges,), int64 | |
+    | species: position in `potential.elements` | (nodes,), int64 | |
+    | E_i | (nodes,), float64 | eV |
+    | dE/dr_ji | (edges, 3) | eV/Å |
+
+    Args:
+        potential: the model; the graph shares its weights and computes on its device.
+
+    Example:
+        >>> from multiace.design import Statistics
+        >>> from multiace.presets import botnet
+        >>> statistics = Statistics(mean_neighbours=1.0, atomic_energies={"H": -13.6})
+        >>> graph = trace_potential(Potential(botnet("small"), (1,), statistics))
+        >>> nothing, atoms = torch.zeros(0, dtype=torch.int64), torch.zeros(2, dtype=torch.int64)
+        >>> graph(torch.zeros(0, 3), nothing, nothing, atoms)[0]
+        tensor([-13.6000, -13.6000], dtype=torch.float64)
+    """
+    device = next(potential.parameters()).device
+    receivers = torch.arange(_EDGES, device=device) * _NODES // _EDGES
+    inputs = (
+        torch.ones(_EDGES, 3, dtype=potential.dtype, device=device),
+        (receivers + 1) % _NODES,
+        receivers,
+        torch.zeros(_NODES, dtype=torch.int64, device=device),
+    )
+    trace = make_fx(
+        _EnergyAndGradient(potential.model), tracing_mode="symbolic", _allow_non_fake_inputs=True
+    )
+    graph = trace(*inputs)
+    for name, parameter in list(graph.named_parameters()):
+        delattr(graph, name)
+        graph.register_buffer(name, parameter.detach())
+    return graph

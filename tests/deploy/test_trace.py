@@ -1,0 +1,115 @@
+"""Traced potentials give the numbers of the potential, compiled or exported, of any size."""
+
+import io
+
+import jaxtyping
+import pytest
+import torch
+
+from multiace.deploy.trace import trace_potential
+from multiace.design import Statistics
+from multiace.kernels.cpu.library import KernelLibraryError
+from multiace.potential import Potential
+from multiace.presets import PRESETS
+
+STATISTICS = Statistics(mean_neighbours=10.0, atomic_energies={"H": -13.6, "C": -30.0})
+SIZES = [(7, 40), (12, 95), (3, 11), (2, 2), (1, 1), (1, 0)]
+TOLERANCE = {"rtol": 1e-12, "atol": 1e-12}
+
+
+@pytest.fixture(autouse=True, scope="module")
+def unchecked():
+    """Run without the shape checker: to it, the symbol of a size is no int."""
+    checked = jaxtyping.config.jaxtyping_disable
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", checked)
+
+
+def build(preset: str, kernels: str) -> Potential:
+    try:
+        return Potential(
+            PRESETS[preset](size="small", channels=4),
+            (1, 6),
+            STATISTICS,
+            seed=0,
+            kernels=kernels,
+            dtype=torch.float64,
+        )
+    except KernelLibraryError as error:
+        pytest.skip(str(error))
+
+
+def inputs(n_nodes: int, n_edges: int) -> tuple[torch.Tensor, ...]:
+    """Edge vectors, senders, receivers and species of a random graph."""
+    random = torch.Generator().manual_seed(n_edges)
+    nodes = torch.randint(0, n_nodes, (2, n_edges), generator=random)
+    edge_vectors = 1.5 * torch.randn(n_edges, 3, generator=random, dtype=torch.float64)
+    species = torch.randint(0, 2, (n_nodes,), generator=random)
+    return edge_vectors, nodes[0], nodes[1].sort().values, species
+
+
+def expected(potential: Potential, graph: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
+    edge_vectors, senders, receivers, species = graph
+    r = edge_vectors.clone().requires_grad_()
+    energies = potential.model(r, senders, receivers, species, len(species)).sum(dim=1)
+    (gradient,) = torch.autograd.grad(energies.sum(), r, materialize_grads=True)
+    return energies.detach(), gradient
+
+
+def assert_same_for_all_sizes(potential: Potential, traced: object) -> None:
+    assert callable(traced)
+    for size in SIZES:
+        graph = inputs(*size)
+        torch.testing.assert_close(tuple(traced(*graph)), expected(potential, graph), **TOLERANCE)
+
+
+@pytest.fixture(
+    scope="module", params=[("mace", "cpu"), ("nequip", "cpu"), ("botnet", "reference")]
+)
+def pair(request):
+    potential = build(*request.param)
+    return potential, trace_potential(potential)
+
+
+def test_the_graph_gives_energies_and_gradients(pair):
+    assert_same_for_all_sizes(*pair)
+
+
+def test_the_graph_needs_no_autograd(pair):
+    _, graph = pair
+    energies, gradient = graph(*inputs(7, 40))
+    assert not energies.requires_grad
+    assert not gradient.requires_grad
+    assert not any(parameter.requires_grad for parameter in graph.parameters())
+
+
+def test_an_exported_graph_is_saved_and_loaded_with_free_sizes(pair):
+    potential, graph = pair
+    edges, nodes = torch.export.Dim("edges"), torch.export.Dim("nodes")
+    sizes = ({0: edges}, {0: edges}, {0: edges}, {0: nodes})
+    exported = torch.export.export(graph, inputs(7, 40), dynamic_shapes=sizes)
+    file = io.BytesIO()
+    torch.export.save(exported, file)
+    file.seek(0)
+    assert_same_for_all_sizes(potential, torch.export.load(file).module())
+
+
+def test_a_graph_is_compiled_once_for_all_sizes(pair):
+    potential, graph = pair
+    compiled = torch.compile(graph, backend="aot_eager", dynamic=True, fullgraph=True)
+    assert_same_for_all_sizes(potential, compiled)
+
+
+@pytest.mark.slow
+def test_a_graph_is_compiled_by_inductor(pair):
+    potential, graph = pair
+    assert_same_for_all_sizes(potential, torch.compile(graph, dynamic=True, fullgraph=True))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kernels", ["cpu", "reference"])
+@pytest.mark.parametrize("preset", ["mace", "nequip", "botnet"])
+def test_every_preset_is_traced_with_every_kernel(preset, kernels):
+    potential = build(preset, kernels)
+    assert_same_for_all_sizes(potential, trace_potential(potential))
