@@ -8,8 +8,11 @@ process as multiace, so that both are timed in turns, with equal weights and inp
 
 from __future__ import annotations
 
+import hashlib
 import importlib.metadata
 import importlib.util
+import json
+import platform
 import statistics
 import tempfile
 import time
@@ -51,6 +54,7 @@ class NequIPPeer:
         seed: seed of the weights.
         structures: structures in a training batch, copies of `atoms`; nequip compiles training for
             two or more only.
+        cache: folder that keeps what AOTInductor makes, which takes it many minutes.
     """
 
     def __init__(
@@ -65,6 +69,7 @@ class NequIPPeer:
         dtype: str = "float32",
         seed: int = 0,
         structures: int = 2,
+        cache: Path | None = None,
     ) -> None:
         set_global_state()
         names = sorted(set(atoms.get_chemical_symbols()))
@@ -87,6 +92,7 @@ class NequIPPeer:
             "per_type_energy_shifts": 0.0,
         }
         self._models: dict[str, Any] = {}
+        self._cache = Path(tempfile.mkdtemp(prefix="nequip-")) if cache is None else cache
         generator = torch.Generator().manual_seed(seed)
         shape = self._batch[AtomicDataDict.POSITIONS_KEY].shape
         self._force_labels = torch.randn(shape, generator=generator, dtype=torch.float64)
@@ -149,22 +155,27 @@ class NequIPPeer:
         from nequip.scripts._compile_utils import ASE_TARGET
         from nequip.utils.aot import aot_export_model
 
-        fields = {"input_fields": ASE_TARGET["input"], "output_fields": ASE_TARGET["output"]}
-        sizes = {name: torch.export.Dim(f"num_{name}s", min=2) for name in ("node", "edge")}
-        model = self._build("eager", training=False)
-        folder = tempfile.mkdtemp(prefix="nequip-")
-        path = f"{folder}/model.nequip.pt2"
-        aot_export_model(
-            model=model,
-            device=torch.device("cpu"),
-            data=ASE_TARGET["data_settings"](dict(self._graph)),
-            batch_map={"graph": torch.export.Dim.STATIC, **sizes},
-            output_path=path,
-            inductor_configs={"aot_inductor.metadata": model.metadata},
-            **fields,
-        )
-        compiled, _ = load_aotinductor_model(path, "cpu", *fields.values())
-        return compiled
+        inputs, outputs = ASE_TARGET["input"], ASE_TARGET["output"]
+        versions = [_version(package) for package in ("nequip", "e3nn", "torch")]
+        key = json.dumps([self._arguments, versions, platform.processor(), platform.node()])
+        name = hashlib.sha256(key.encode()).hexdigest()[:16]
+        path = self._cache / f"{name}.nequip.pt2"
+        if not path.exists():
+            model = self._build("eager", training=False)
+            sizes = {of: torch.export.Dim(f"num_{of}s", min=2) for of in ("node", "edge")}
+            unchecked = self._cache / f"{name}.unchecked.nequip.pt2"
+            aot_export_model(
+                model=model,
+                device=torch.device("cpu"),
+                input_fields=inputs,
+                output_fields=outputs,
+                data=ASE_TARGET["data_settings"](dict(self._graph)),
+                batch_map={"graph": torch.export.Dim.STATIC, **sizes},
+                output_path=str(unchecked),
+                inductor_configs={"aot_inductor.metadata": model.metadata},
+            )  # compares it with the model
+            unchecked.rename(path)
+        return load_aotinductor_model(str(path), "cpu", inputs, outputs)[0]
 
 
 def _load(name: str) -> ModuleType:
