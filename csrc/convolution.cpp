@@ -7,6 +7,7 @@
 #include "convolution.h"
 
 #include <algorithm>
+#include <type_traits>
 #include <vector>
 
 #include "errors.h"
@@ -321,12 +322,12 @@ void pull_block(const Operands<T>& o, const Gradients<T>& to, int64_t first) {
     const T *r = o.r + e * o.r_row, *r_dot = Tangent ? o.r_dot + e * o.r_row : nullptr;
     const T* h = o.h + o.other[e] * o.h_row + first * C;
     const T* h_dot = Tangent ? o.h_dot + o.other[e] * o.h_dot_row + first * C : nullptr;
-    T* h_gradient = to.h_gradient ? to.h_gradient + o.other[e] * o.h_row + first * C : nullptr;
+    T* __restrict h_gradient = to.h_gradient ? to.h_gradient + o.other[e] * o.h_row + first * C : nullptr;
     Vector<T> sums[Some * DimOut];
     if constexpr (WithT)
       for (Vector<T>& total : sums) total = zero<T>();
-    for (int64_t c = 0; c < C; c += W) {
-      const int n = static_cast<int>(std::min<int64_t>(W, C - c));
+    // `n` lanes from channel c; a constant where the vector is full, so that nothing is asked inside
+    const auto lanes = [&](int64_t c, auto n) __attribute__((always_inline)) {
       const Vector<T> rv = load(r + c, n);
       Vector<T> r_dot_v = zero<T>();
       if constexpr (Tangent) r_dot_v = load(r_dot + c, n);
@@ -359,14 +360,17 @@ void pull_block(const Operands<T>& o, const Gradients<T>& to, int64_t first) {
 #pragma GCC unroll 9
           for (int b = 0; b < DimOut; ++b) sums[b * Some + a] += rx * gs[b];
       }
-      T* row = to.r_gradient + e * o.r_row + c;
+      T* __restrict row = to.r_gradient + e * o.r_row + c;
       store(row, more ? load(row, n) + r_gradient : r_gradient, n);
       if constexpr (Tangent)
         if (to.r_gradient_plain) {
-          T* at = to.r_gradient_plain + e * o.r_row + c;
+          T* __restrict at = to.r_gradient_plain + e * o.r_row + c;
           store(at, more ? load(at, n) + plain : plain, n);
         }
-    }
+    };
+    int64_t c = 0;
+    for (; c + W <= C; c += W) lanes(c, std::integral_constant<int, W>{});
+    if (c < C) lanes(c, static_cast<int>(C - c));
     if constexpr (WithT) {
       T totals[(Some * DimOut + 3) / 4 * 4];
       sum_each<T, Some * DimOut>(sums, totals);
