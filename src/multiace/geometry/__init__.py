@@ -5,12 +5,14 @@ from __future__ import annotations
 from multiace.geometry.batch import batch_graphs, batches_by
 from multiace.geometry.graph import Graph, build_graph
 from multiace.geometry.neighbours import NeighbourList, neighbour_list
+from multiace.geometry.skin_list import SkinList
 from multiace.geometry.structure import Labels, Structure
 
 __all__ = [
     "Graph",
     "Labels",
     "NeighbourList",
+    "SkinList",
     "Structure",
     "batch_graphs",
     "batches_by",

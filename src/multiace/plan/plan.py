@@ -11,6 +11,7 @@ from jaxtyping import Float, Float64, Int
 from torch import Tensor, nn
 
 from multiace.design.layout import LayerLayout, embedding_irreps, layouts
+from multiace.elements import ElementError, format_elements
 from multiace.geometry.graph import Graph
 from multiace.layer.atomic_basis import AtomicBasis
 from multiace.layer.layer import Layer
@@ -27,8 +28,8 @@ class Plan:
 
     The same function as `Potential`, evaluated without autograd: each step writes its arrays
     forward and its gradients backward, layer by layer, in memory that stays. Radial functions are
-    cubic splines in the distance unless `exact`; their error is `spline_error`, and forces are
-    derivatives of the splined energy.
+    cubic splines in the distance unless `exact`; their errors are `spline_error` and
+    `spline_slope_error`, and forces are derivatives of the splined energy.
 
     An engine that splits space drives the layers itself and exchanges ghosts in between:
 
@@ -50,7 +51,8 @@ class Plan:
         elements: atomic numbers of the structures to come, by default all the potential knows;
             tables of splines are made for pairs of these.
         exact: evaluate the radial network for every edge instead of splines.
-        tolerance: error wanted of the splines, relative to the largest radial function.
+        tolerance: error wanted of the splines, of values relative to the largest value of a radial
+            function, and of slopes relative to the largest slope.
 
     Example:
         >>> import numpy as np
@@ -80,7 +82,12 @@ class Plan:
                 f"A Plan runs on the CPU, the potential is on {device}. Move it there, or call it."
             )
         self.potential, self.dtype = potential, potential.dtype
-        self.elements = tuple(potential.elements if elements is None else sorted(elements))
+        self.elements = tuple(potential.elements if elements is None else sorted(set(elements)))
+        if not set(self.elements) <= set(potential.elements):
+            raise ElementError(
+                f"A plan for {format_elements(self.elements)} is asked of a potential that knows "
+                f"{format_elements(potential.elements)}. Leave out what it does not know."
+            )
         none = torch.zeros(0, dtype=torch.int64)
         self._top = Topology(none, none, none, 0)
         self._model = potential.model
@@ -109,8 +116,16 @@ class Plan:
 
     @property
     def spline_error(self) -> float:
-        """Largest error of a radial function over the largest value; 0 if `exact`."""
+        """Largest error of a radial function over the largest value; 0 if `exact`.
+
+        Both errors are those beyond 0.5 Å, nearer than any two atoms of a run come.
+        """
         return self._radial.error
+
+    @property
+    def spline_slope_error(self) -> float:
+        """Largest error of the slope of a radial function over the largest slope; 0 if `exact`."""
+        return self._radial.slope_error
 
     @property
     def n_layers(self) -> int:
@@ -236,6 +251,8 @@ class Plan:
         """
         before = self._top
         same = before.n_owned == n_owned and torch.equal(before.species, species)
+        if not same:
+            self._check(species)
         self._top = Topology(senders, receivers, before.species if same else species, n_owned)
         sizes = self._top.sizes
         moved = [array.resize(sizes) for array in self._arrays]
@@ -248,6 +265,15 @@ class Plan:
         self._vectors.value.copy_(edge_vectors)
         for step in self._edges:
             step.forward()
+
+    def _check(self, species: Tensor) -> None:
+        known = self.potential.elements
+        unknown = {known[n] for n in species.unique().tolist()} - set(self.elements)
+        if unknown:
+            raise ElementError(
+                f"This plan was made for {format_elements(self.elements)}, and is asked for "
+                f"{format_elements(sorted(unknown))}. Make one with these elements too."
+            )
 
     def _take_species(self) -> None:
         """Evaluate what depends on the elements alone, and the energy's gradient by readouts."""

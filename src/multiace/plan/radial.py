@@ -7,17 +7,19 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import cast
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from multiace.elements import format_elements
 from multiace.kernels.dispatch import Kernels
+from multiace.kernels.tables import ConvolutionTable
 from multiace.layer.atomic_basis import AtomicBasis, Density
 from multiace.layer.layer import Layer
 from multiace.one_particle.basis import EdgeFunctions, Edges
 from multiace.plan.arrays import Array
 from multiace.plan.sources import NetworkSource, RadialSource, SplineSource
-from multiace.plan.spline import Spline, fit_spline
+from multiace.plan.spline import FEWEST, ROWS, Functions, Spline, fit_spline, with_slopes
 from multiace.plan.steps import Differentiated, Step
 from multiace.plan.topology import Topology
 from multiace.potential import Potential
@@ -41,7 +43,7 @@ class RadialFunctions:
         topology: the edges of the moment.
         kernels: kernels of the potential; without steps of their own, the network is evaluated.
         exact: evaluate the network.
-        tolerance: error wanted of the splines.
+        tolerance: error wanted of the splines, see `fit_spline`.
     """
 
     def __init__(
@@ -60,12 +62,19 @@ class RadialFunctions:
         self._dtype = potential.dtype
         self.error = self.slope_error = 0.0
         self._bound = kernels.steps
-        self.exact = exact or self._bound is None or not self._fits(elements)
-        if self.exact:
-            self.sources, self.steps = self._networks()
-        else:
+        splines = None
+        if not exact and self._bound is not None:
             present = [potential.elements.index(number) for number in elements]
-            self.sources, self.steps = self._splines(present, tolerance)
+            splines = self._fit(present, tolerance)
+            if splines is None:
+                _LOG.info(
+                    "plan: splines for %s would take more than %d MB; the radial network is "
+                    "evaluated instead",
+                    format_elements(elements),
+                    BUDGET >> 20,
+                )
+        self.exact = splines is None
+        self.sources, self.steps = self._networks() if splines is None else self._tables(splines)
 
     def edges(self, distances: Tensor) -> Edges:
         """Return the radial basis of the edges at these distances."""
@@ -77,18 +86,6 @@ class RadialFunctions:
     def density(self, density: Density, distances: Tensor) -> list[Tensor]:
         """Return lambda of the owned nodes."""
         return [density(self.edges(distances), self._topology().n_owned)]
-
-    def _fits(self, elements: Sequence[int]) -> bool:
-        n_types = len(_pairs(self._model.edge_functions, self._bases, range(len(elements))))
-        widths = sum(basis.convolution.table.n_weights for basis in self._bases)
-        fits = n_types * widths * 256 * self._dtype.itemsize <= BUDGET
-        if not fits:
-            _LOG.info(
-                "plan: splines for %s would take more than %d MB, the radial network is evaluated",
-                format_elements(elements),
-                BUDGET >> 20,
-            )
-        return fits
 
     def _networks(self) -> tuple[list[RadialSource], list[Step]]:
         sources: list[RadialSource] = []
@@ -107,47 +104,58 @@ class RadialFunctions:
         arrays = [cast(NetworkSource, source).hidden for source in sources]
         return sources, [Differentiated(hidden_features, [self._distances], arrays)]
 
-    def _splines(
-        self, present: Sequence[int], tolerance: float
-    ) -> tuple[list[RadialSource], list[Step]]:
+    def _fit(self, present: Sequence[int], tolerance: float) -> _Splines | None:
+        """Fit all splines on equally many intervals; return None if they are beyond the budget."""
         functions = copy.deepcopy(self._model.edge_functions).double()
         pairs = _pairs(functions, self._bases, present)
-        splines: list[list[Spline]] = []
-        n_intervals = None
-        while True:
-            splines = [
-                [
-                    fit_spline(
-                        _RadialFunction(functions, basis, pair),
-                        functions.cutoff,
-                        start=SHORTEST,
-                        tolerance=tolerance,
-                        n_intervals=n_intervals,
-                    )
-                    for pair in pairs
-                ]
+        found: _Splines = {}
+        rows = len(pairs) * sum(_n_weights(basis) for basis in self._bases)
+        n = FEWEST
+        while rows * (ROWS * n + 1) * self._dtype.itemsize <= BUDGET:
+            coarser = (
+                pair
+                for pair in pairs
+                if pair not in found or min(spline.n_intervals for spline in found[pair]) < n
+            )
+            pair = next(coarser, None)
+            if pair is None:
+                return found
+            found[pair] = [
+                fit_spline(
+                    _radial_function(functions, basis, pair),
+                    functions.cutoff,
+                    start=SHORTEST,
+                    tolerance=tolerance,
+                    at_least=n,
+                )
                 for basis in self._bases
             ]
-            needed = max(spline.n_intervals for row in splines for spline in row)
-            if n_intervals == needed:
-                break
-            n_intervals = needed
-        self.error = max(spline.error for row in splines for spline in row)
-        self.slope_error = max(spline.slope_error for row in splines for spline in row)
+            n = max(spline.n_intervals for spline in found[pair])
+        return None
+
+    def _tables(self, splines: _Splines) -> tuple[list[RadialSource], list[Step]]:
+        every = [spline for row in splines.values() for spline in row]
+        self.error = max(spline.error for spline in every)
+        self.slope_error = max(spline.slope_error for spline in every)
         assert self._bound is not None
-        step = self._bound.SplineBasis(self._distances, needed, splines[0][0].width, self._dtype)
+        step = self._bound.SplineBasis(
+            self._distances, every[0].n_intervals, every[0].width, self._dtype
+        )
         n_elements = len(self._model.embedding.weights)
         type_of_pair = torch.full((n_elements, n_elements), -1, dtype=torch.int64)
-        for n, (sender, receiver) in enumerate(pairs):
+        for n, (sender, receiver) in enumerate(splines):
             type_of_pair[sender, receiver] = n
-        single = len(pairs) == 1 and pairs[0] == _ANY
+        single = list(splines) == [_ANY]
         sources: list[RadialSource] = []
-        for basis, row in zip(self._bases, splines, strict=True):
-            table = torch.stack([torch.from_numpy(spline.table) for spline in row])
+        for t, basis in enumerate(self._bases):
+            table = torch.stack([torch.from_numpy(row[t].table) for row in splines.values()])
             table = (table * basis.pooling_factor).to(self._dtype).contiguous()
             sources.append(SplineSource(step, table, None if single else type_of_pair))
         return sources, [step]
 
+
+_Splines = dict[tuple[int, int], list[Spline]]
+"""Splines of each layer for each pair (sender, receiver) of elements."""
 
 _ANY = (0, 0)
 
@@ -162,21 +170,31 @@ def _pairs(
     return [(sender, receiver) for sender in present for receiver in present]
 
 
-class _RadialFunction:
-    """R(r) of one layer for one pair of elements, in float64."""
+def _n_weights(basis: AtomicBasis) -> int:
+    return cast(ConvolutionTable, basis.convolution.table).n_weights
 
-    def __init__(self, functions: EdgeFunctions, basis: AtomicBasis, pair: tuple[int, int]) -> None:
-        self.functions, self.pair = functions, pair
-        self.network = copy.deepcopy(basis.radial_network).double()
 
-    def __call__(self, r: Tensor) -> Tensor:
-        ends = torch.zeros(len(r), dtype=torch.int64)
-        species = torch.tensor(self.pair)
-        edges = radial_edges(self.functions, r, ends, ends + 1, species)
-        u = self.network(edges.radial_basis, edges.envelope)
-        types = self.network.edge_types(species, ends, ends + 1)
-        weights = self.network.weights.detach()
-        return u @ weights[0 if types is None else int(types[0])]
+def _radial_function(
+    functions: EdgeFunctions, basis: AtomicBasis, pair: tuple[int, int]
+) -> Functions:
+    """Return R(r) = u(r) V of one layer for one pair of elements, in float64, with its slopes."""
+    network = copy.deepcopy(basis.radial_network).double()
+    species, ends = torch.tensor(pair), torch.zeros(1, dtype=torch.int64)
+    types = network.edge_types(species, ends, ends + 1)
+    weights = network.weights.detach().numpy()[0 if types is None else int(types[0])]
+
+    def hidden(r: Tensor) -> Tensor:
+        senders = torch.zeros(len(r), dtype=torch.int64)
+        edges = radial_edges(functions, r, senders, senders + 1, species)
+        return network(edges.radial_basis, edges.envelope)
+
+    hidden_with_slopes = with_slopes(hidden)
+
+    def radial(r: Tensor) -> tuple[np.ndarray, np.ndarray]:
+        u, slopes = hidden_with_slopes(r)
+        return u @ weights, slopes @ weights
+
+    return radial
 
 
 def radial_edges(

@@ -10,10 +10,11 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-Functions = Callable[[Float64[Tensor, " points"]], Float64[Tensor, "points functions"]]
+Functions = Callable[[Float64[Tensor, " points"]], tuple[np.ndarray, np.ndarray]]
+"""r -> (f, df/dr), each (points, functions) in float64."""
 
-_FIRST, _LAST = 64, 1024
-"""Fewest and most intervals of a table; in between the number doubles until the error is small."""
+FEWEST, MOST = 64, 4096
+"""Intervals of a table; in between the number doubles until the error is small."""
 
 ROWS = 3
 """Rows of a table for each knot."""
@@ -73,45 +74,61 @@ def fit_spline(
     *,
     start: float,
     tolerance: float,
-    n_intervals: int | None = None,
+    at_least: int = FEWEST,
 ) -> Spline:
     """Tabulate functions of the distance, on as many intervals as the tolerance needs.
 
     Args:
-        functions: f, evaluated in float64; zero with zero slope at the cutoff.
+        functions: f and f', zero at the cutoff; see `with_slopes`.
         cutoff: where the functions end, Å.
         start: shortest distance at which the error is measured, Å; the table begins at 0.
         tolerance: largest error wanted, of values relative to the largest |f| and of slopes
             relative to the largest |f'|.
-        n_intervals: take this many, whatever the error.
+        at_least: fewest intervals.
 
     Returns:
-        The coarsest table of 64, 128, .. 1024 intervals whose errors are below the tolerance, or
+        The coarsest table of 64, 128, .. 4096 intervals whose errors are below the tolerance, or
         the finest: its `error` and `slope_error` say how far it came.
 
     Example:
-        >>> bump = lambda r: ((1 - r / 4) ** 3)[:, None]
-        >>> fit_spline(bump, 4.0, start=0.5, tolerance=1e-6).n_intervals
+        >>> cubic = with_slopes(lambda r: ((1 - r / 4) ** 3)[:, None])
+        >>> fit_spline(cubic, 4.0, start=0.5, tolerance=1e-6).n_intervals
         64
     """
-    n = n_intervals or _FIRST
+    n = at_least
     while True:
         spline = _tabulate(functions, cutoff, n, start)
-        if n_intervals or max(spline.error, spline.slope_error) <= tolerance or n >= _LAST:
+        if max(spline.error, spline.slope_error) <= tolerance or n >= MOST:
             return spline
         n *= 2
+
+
+def with_slopes(function: Callable[[Tensor], Tensor]) -> Functions:
+    """Return a function of distances, (points) -> (points, functions), with its derivatives."""
+
+    def both(r: Tensor) -> tuple[np.ndarray, np.ndarray]:
+        with torch.enable_grad():
+            r = r.clone().requires_grad_()
+            f = function(r)
+            # d/dr of every function at once: differentiate <v, f> by r, linear in v, by v
+            v = torch.zeros_like(f, requires_grad=True)
+            (pulled,) = torch.autograd.grad(f, r, v, create_graph=True)
+            (slopes,) = torch.autograd.grad(pulled.sum(), v)
+        return f.detach().numpy(), slopes.numpy()
+
+    return both
 
 
 def _tabulate(functions: Functions, cutoff: float, n: int, start: float) -> Spline:
     width = cutoff / n
     knots = torch.linspace(0.0, cutoff, n + 1, dtype=torch.float64)
     knots[0] = 1e-6 * width  # radial bases such as sin(k r) / r need a direction to the limit
-    values, slopes = _with_slopes(functions, knots)
+    values, slopes = functions(knots)
     rows = np.stack([width * slopes[:-1], values[:-1], np.diff(values, axis=0)], axis=1)
     table = np.concatenate([rows.reshape(ROWS * n, -1), width * slopes[-1:]])
     points = ((np.arange(n)[:, None] + _POINTS) * width).ravel()
     points = points[points >= start]
-    exact, exact_slopes = _with_slopes(functions, torch.from_numpy(points))
+    exact, exact_slopes = functions(torch.from_numpy(points))
     spline = Spline(table, width)
     return Spline(
         table,
@@ -121,25 +138,13 @@ def _tabulate(functions: Functions, cutoff: float, n: int, start: float) -> Spli
     )
 
 
-_POINTS = np.array([0.0, 0.1, 0.2113, 0.35, 0.5, 0.65, 0.7887, 0.9, 0.9999])
-"""Where on each interval errors are measured: a quartic has its largest at 0.5, and the slope's at
-(1 -+ 1/sqrt(3)) / 2."""
+_POINTS = (1.0 + np.array([-1.0, 0.0, 1.0]) / np.sqrt(3.0)) / 2
+"""Where on an interval errors are measured: that of a quartic is largest in the middle, that of its
+slope beside."""
 
 
 def _relative(error: np.ndarray, to: np.ndarray) -> float:
     return float(np.abs(error).max() / max(np.abs(to).max(), 1e-300))
-
-
-def _with_slopes(functions: Functions, r: Tensor) -> tuple[np.ndarray, np.ndarray]:
-    """Return f and df/dr, of all functions at once."""
-    with torch.enable_grad():
-        r = r.clone().requires_grad_()
-        f = functions(r)
-        # d/dr of every function at once: differentiate <v, f> by r, which is linear in v, by v
-        v = torch.zeros_like(f, requires_grad=True)
-        (pulled,) = torch.autograd.grad(f, r, v, create_graph=True)
-        (slopes,) = torch.autograd.grad(pulled.sum(), v)
-    return f.detach().numpy(), slopes.numpy()
 
 
 def _basis(t: np.ndarray) -> np.ndarray:
