@@ -47,6 +47,15 @@ class ProductLoop(ConvolutionLoop):
         return loops.polynomial_product(self.table, *tensors)
 
 
+class RadialLoop(nn.Module):
+    def __init__(self, activation):
+        super().__init__()
+        self.activation = activation
+
+    def forward(self, *tensors):
+        return loops.radial_network(self.activation, *tensors)
+
+
 class GateLoop(nn.Module):
     def __init__(self, *fields):
         super().__init__()
@@ -56,12 +65,22 @@ class GateLoop(nn.Module):
         return loops.gate(*self.fields, x)
 
 
-LOOPS = dispatch.Kernels("loops", EdgeBasis, ConvolutionLoop, LinearLoop, ProductLoop, GateLoop)
+LOOPS = dispatch.Kernels(
+    "loops",
+    "loops",
+    None,
+    edge_basis=EdgeBasis,
+    convolution=ConvolutionLoop,
+    linear=LinearLoop,
+    polynomial_product=ProductLoop,
+    gate=GateLoop,
+    radial_network=RadialLoop,
+)
 
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_any_implementation_of_the_kernels_gives_the_same_energies(preset, monkeypatch):
-    monkeypatch.setitem(dispatch._IMPLEMENTATIONS, "loops", LOOPS)
+    monkeypatch.setitem(dispatch._IMPLEMENTATIONS, "loops", lambda: LOOPS)
     design = PRESETS[preset]("small", layers=2, channels=2, l_max=1, features_l_max=1)
     graph = build_graph(CHIRAL, design.cutoff, ELEMENTS)
     with torch.no_grad():

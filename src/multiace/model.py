@@ -181,6 +181,7 @@ class _Builder:
             before = self.linear(features, layout.convolved, scope, n_elements=n_elements)
         radial = design.radial
         network = RadialNetwork(
+            self.kernels,
             radial.number,
             design.per_layer("radial.hidden")[t],
             table.n_weights,

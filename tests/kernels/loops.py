@@ -122,3 +122,13 @@ def gate(irreps_in, irreps_out, even, odd, activation_of_gates, x):
                 used += channels
         rows.append(torch.cat(parts))
     return torch.stack(rows)
+
+
+def radial_network(activation, basis, weights, biases, envelope):
+    rows = []
+    for e, u in enumerate(basis):
+        for n, weight in enumerate(weights):
+            z = [(u * weight[:, d]).sum() for d in range(weight.shape[1])]
+            u = activation(torch.stack(z) + (biases[n] if biases else 0.0))
+        rows.append(u if envelope is None else u * envelope[e])
+    return torch.stack(rows)

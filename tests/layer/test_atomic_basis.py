@@ -39,6 +39,7 @@ def test_atomic_basis_is_its_equation(graph, n_maps, mixed, species):
     table, pooling_factor = build_table("unequal_channels"), 0.37
     edges, elements = random_edges(graph, table.l_max)
     network = RadialNetwork(
+        KERNELS,
         4,
         (3,),
         table.n_weights,
@@ -97,6 +98,7 @@ def test_sums_are_divided_by_the_density_of_each_atom():
     table = build_table("unequal_channels")
     edges, elements = random_edges("typical", table.l_max)
     network = RadialNetwork(
+        KERNELS,
         4,
         (3,),
         table.n_weights,

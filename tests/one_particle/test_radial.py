@@ -134,6 +134,7 @@ def test_a_basis_of_one_function_is_the_first_of_its_family(family):
 
 def network(hidden, species="none", bias=False, n_elements=3, activation="silu"):
     return RadialNetwork(
+        select_kernels("reference"),
         NUMBER,
         hidden,
         4,

@@ -16,6 +16,7 @@ from multiace.kernels.reference.edge_basis import EdgeBasis
 from multiace.kernels.reference.gate import Gate
 from multiace.kernels.reference.linear import Linear
 from multiace.kernels.reference.polynomial_product import PolynomialProduct
+from multiace.kernels.reference.radial_network import RadialNetwork
 
 _LOG = logging.getLogger("multiace")
 
@@ -38,6 +39,7 @@ class Kernels:
     linear: Callable[..., nn.Module]
     polynomial_product: Callable[..., nn.Module]
     gate: Callable[..., nn.Module]
+    radial_network: Callable[..., nn.Module]
     steps: ModuleType | None = None  # the same bound to arrays, for plans
 
 
@@ -50,6 +52,7 @@ REFERENCE = Kernels(
     linear=Linear,
     polynomial_product=PolynomialProduct,
     gate=Gate,
+    radial_network=RadialNetwork,
 )
 
 
@@ -62,19 +65,23 @@ def _cpu() -> Kernels:
     """
     from multiace.kernels.cpu import steps
     from multiace.kernels.cpu.convolution import Convolution as FusedConvolution
+    from multiace.kernels.cpu.edge_basis import EdgeBasis as FusedEdgeBasis
+    from multiace.kernels.cpu.gate import Gate as FusedGate
     from multiace.kernels.cpu.library import library
     from multiace.kernels.cpu.linear import Linear as FusedLinear
     from multiace.kernels.cpu.polynomial_product import PolynomialProduct as FusedProduct
+    from multiace.kernels.cpu.radial_network import RadialNetwork as FusedRadialNetwork
 
     return Kernels(
         "cpu",
         f"cpu (compiled, {library().instruction_set})",
         "cpu",
-        edge_basis=EdgeBasis,
+        edge_basis=FusedEdgeBasis,
         convolution=FusedConvolution,
         linear=FusedLinear,
         polynomial_product=FusedProduct,
-        gate=Gate,
+        gate=FusedGate,
+        radial_network=FusedRadialNetwork,
         steps=steps,
     )
 

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from multiace.activation import Activation
 from multiace.elements import covalent_radii
 from multiace.initialisation import Initialisation
+from multiace.kernels.dispatch import Kernels
 
 
 class RadialBasis(nn.Module):
@@ -128,6 +129,7 @@ class RadialNetwork(nn.Module):
     to the convolution, which needs it edge by edge.
 
     Args:
+        kernels: implementation.
         number: radial basis functions.
         hidden: widths of the hidden layers.
         n_weights: radial functions to make.
@@ -140,6 +142,7 @@ class RadialNetwork(nn.Module):
 
     def __init__(
         self,
+        kernels: Kernels,
         number: int,
         hidden: tuple[int, ...],
         n_weights: int,
@@ -151,7 +154,8 @@ class RadialNetwork(nn.Module):
         initial: Initialisation,
     ) -> None:
         super().__init__()
-        self.activation, self.species, self.n_elements = activation, species, n_elements
+        self.kernel = kernels.radial_network(activation)
+        self.species, self.n_elements = species, n_elements
         self.hidden = nn.ParameterList()
         self.biases = nn.ParameterList()
         self.factors: list[float] = []
@@ -176,13 +180,8 @@ class RadialNetwork(nn.Module):
             basis: e, enveloped already or not.
             envelope: factor of the radial functions, or None if it is in the basis.
         """
-        u = basis
-        for n, (weight, factor) in enumerate(zip(self.hidden, self.factors, strict=True)):
-            u = u @ (weight * factor)
-            if self.biases:
-                u = u + self.biases[n]
-            u = self.activation(u)
-        return u if envelope is None else u * envelope.unsqueeze(1)
+        weights = [w * factor for w, factor in zip(self.hidden, self.factors, strict=True)]
+        return self.kernel(basis, weights, list(self.biases), envelope)
 
     @property
     def weights(self) -> Float[Tensor, "types hidden n_weights"]:

@@ -1,0 +1,133 @@
+"""Distances and spherical harmonics of edges, several edges at a time."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor, nn
+
+from multiace.kernels.cpu.differentiable import Operation, threads
+from multiace.kernels.cpu.library import contiguous, library, pointer
+from multiace.kernels.reference.edge_basis import EdgeBasis as Definition
+
+
+class Arguments(ctypes.Structure):
+    """`MultiaceEdgeBasis` of csrc/edge_basis.h, field by field."""
+
+    _fields_ = (
+        *((name, ctypes.c_int64) for name in "l_max n_edges n_threads".split()),
+        *((name, ctypes.c_void_p) for name in "vectors vectors_dot".split()),
+        *((f"{name}_cotangent", ctypes.c_void_p) for name in "distances harmonics".split()),
+        *((name, ctypes.c_void_p) for name in "distances harmonics vectors_gradient".split()),
+    )
+
+
+class EdgeBasis(nn.Module):
+    """The edge basis of `kernels.reference`.
+
+    Args:
+        l_max: largest l.
+    """
+
+    def __init__(self, l_max: int) -> None:
+        super().__init__()
+        self.l_max = l_max
+
+    def forward(
+        self, edge_vectors: Float[Tensor, "edges 3"]
+    ) -> tuple[Float[Tensor, " edges"], Float[Tensor, "edges lm"]]:
+        """Return distances (Å) and harmonics."""
+        return edge_basis(edge_vectors, self.l_max)
+
+
+def _call(kernel: str, l_max: int, vectors: Tensor, **others: Tensor | None) -> None:
+    """Run a kernel; `others` are operands and results, which are contiguous."""
+    tensors = dict(zip(others, contiguous(list(others.values())), strict=True))
+    vectors = vectors.contiguous()
+    call = Arguments(
+        l_max=l_max,
+        n_edges=len(vectors),
+        n_threads=threads(),
+        vectors=pointer(vectors),
+        **{name: pointer(tensor) for name, tensor in tensors.items()},
+    )
+    library().call(f"edge_basis_{kernel}", vectors.dtype, call)
+
+
+def _fake(vectors: Tensor, l_max: int) -> tuple[Tensor, ...]:
+    n_edges = vectors.shape[0]
+    return vectors.new_empty(n_edges), vectors.new_empty((n_edges, (l_max + 1) ** 2))
+
+
+def _forward(vectors: Tensor, l_max: int) -> tuple[Tensor, ...]:
+    distances, harmonics = _fake(vectors, l_max)
+    _call("forward", l_max, vectors, distances=distances, harmonics=harmonics)
+    return distances, harmonics
+
+
+def _backward(
+    needed: Sequence[bool],
+    distances_cotangent: Tensor,
+    harmonics_cotangent: Tensor,
+    vectors: Tensor,
+    l_max: int,
+) -> tuple[Tensor, ...]:
+    if not needed[0]:
+        return (vectors.new_empty(0),)
+    gradient = torch.empty_like(vectors, memory_format=torch.contiguous_format)
+    _call(
+        "backward",
+        l_max,
+        vectors,
+        distances_cotangent=distances_cotangent,
+        harmonics_cotangent=harmonics_cotangent,
+        vectors_gradient=gradient,
+    )
+    return (gradient,)
+
+
+def _double_backward(
+    needed: Sequence[bool],
+    vectors_dot: Tensor | None,
+    distances_cotangent: Tensor,
+    harmonics_cotangent: Tensor,
+    vectors: Tensor,
+    l_max: int,
+) -> tuple[Tensor, ...]:
+    gradient = torch.empty_like(vectors, memory_format=torch.contiguous_format)
+    results = [
+        result if wanted else None
+        for result, wanted in zip((*_fake(vectors, l_max), gradient), needed, strict=True)
+    ]
+    _call(
+        "double_backward",
+        l_max,
+        vectors,
+        vectors_dot=vectors_dot,
+        distances_cotangent=distances_cotangent,
+        harmonics_cotangent=harmonics_cotangent,
+        distances=results[0],
+        harmonics=results[1],
+        vectors_gradient=results[2],
+    )
+    return tuple(vectors.new_empty(0) if result is None else result for result in results)
+
+
+def _reference(vectors: Tensor, l_max: int) -> tuple[Tensor, ...]:
+    return Definition(l_max)(vectors)
+
+
+edge_basis = Operation(
+    name="edge_basis",
+    inputs=("vectors",),
+    constants="int l_max",
+    n_outputs=2,
+    forward=_forward,
+    backward=_backward,
+    double_backward=_double_backward,
+    fake=_fake,
+    reference=_reference,
+).register()
