@@ -65,7 +65,21 @@ def assert_same_for_all_sizes(potential: Potential, traced: object) -> None:
 
 
 @pytest.fixture(
-    scope="module", params=[("mace", "cpu"), ("nequip", "cpu"), ("botnet", "reference")]
+    scope="module",
+    params=[
+        ("mace", "cpu"),
+        *(
+            pytest.param((preset, kernels), marks=pytest.mark.slow)
+            for preset, kernels in [
+                ("nequip", "cpu"),
+                ("botnet", "cpu"),
+                ("mace", "reference"),
+                ("nequip", "reference"),
+                ("botnet", "reference"),
+            ]
+        ),
+    ],
+    ids="-".join,
 )
 def pair(request):
     potential = build(*request.param)
@@ -81,7 +95,15 @@ def test_the_graph_needs_no_autograd(pair):
     energies, gradient = graph(*inputs(7, 40))
     assert not energies.requires_grad
     assert not gradient.requires_grad
-    assert not any(parameter.requires_grad for parameter in graph.parameters())
+    assert not list(graph.parameters())
+
+
+def test_the_graph_of_the_reference_has_no_operation_of_ours():
+    design = PRESETS["nequip"](size="small", channels=2, layers=1)
+    potential = Potential(design, (1, 6), STATISTICS, kernels="reference", dtype=torch.float64)
+    graph = trace_potential(potential)
+    assert "multiace" not in graph.code
+    assert_same_for_all_sizes(potential, graph)
 
 
 def test_an_exported_graph_is_saved_and_loaded_with_free_sizes(pair):
@@ -95,21 +117,8 @@ def test_an_exported_graph_is_saved_and_loaded_with_free_sizes(pair):
     assert_same_for_all_sizes(potential, torch.export.load(file).module())
 
 
-def test_a_graph_is_compiled_once_for_all_sizes(pair):
+@pytest.mark.parametrize("backend", ["eager", pytest.param("inductor", marks=pytest.mark.slow)])
+def test_a_graph_is_compiled_for_all_sizes(pair, backend):
     potential, graph = pair
-    compiled = torch.compile(graph, backend="aot_eager", dynamic=True, fullgraph=True)
+    compiled = torch.compile(graph, backend=backend, dynamic=True, fullgraph=True)
     assert_same_for_all_sizes(potential, compiled)
-
-
-@pytest.mark.slow
-def test_a_graph_is_compiled_by_inductor(pair):
-    potential, graph = pair
-    assert_same_for_all_sizes(potential, torch.compile(graph, dynamic=True, fullgraph=True))
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize("kernels", ["cpu", "reference"])
-@pytest.mark.parametrize("preset", ["mace", "nequip", "botnet"])
-def test_every_preset_is_traced_with_every_kernel(preset, kernels):
-    potential = build(preset, kernels)
-    assert_same_for_all_sizes(potential, trace_potential(potential))
