@@ -86,16 +86,16 @@ class Gate(nn.Module):
         gate: Activation,
     ) -> None:
         super().__init__()
+        self.irreps_in, self.irreps_out = irreps_in, irreps_out
         parts = (irreps_in, irreps_out, even, odd, gate)
         key = hash(parts)
         _GATES[key] = Definition(*parts)
         words = torch.from_numpy(np.concatenate([[key], pack_gate(*parts)]).astype(np.int64))
         self.register_buffer("words", words, persistent=False)
-        self.dim_out = irreps_out.dim
 
     def forward(self, x: Float[Tensor, "nodes dim_in"]) -> Float[Tensor, "nodes dim_out"]:
         """Apply the gate."""
-        return gate(x, self.words, self.dim_out)
+        return gate(x, self.words, self.irreps_out.dim)
 
 
 def _call(kernel: str, words: Tensor, x: Tensor, **others: Tensor | None) -> None:

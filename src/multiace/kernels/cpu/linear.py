@@ -68,8 +68,8 @@ class Linear(nn.Module):
 
     def __init__(self, irreps_in: Irreps, irreps_out: Irreps) -> None:
         super().__init__()
-        self.dim_out = irreps_out.dim
-        self.irreps = [str(irrep) for irrep in irreps_out.irreps if irrep in irreps_in.irreps]
+        self.irreps_in, self.irreps_out = irreps_in, irreps_out
+        self.mixed = [str(irrep) for irrep in irreps_out.irreps if irrep in irreps_in.irreps]
         key = hash((irreps_in, irreps_out))
         _MAPS[key] = (irreps_in, irreps_out)
         words = torch.tensor([key, *pack_irreps(irreps_in, irreps_out)], dtype=torch.int64)
@@ -88,13 +88,13 @@ class Linear(nn.Module):
             weights: irrep -> (c, d), or (elements, c, d) with `species`.
             species: element of each node, for maps that depend on it.
         """
-        matrices = [weights[irrep] for irrep in self.irreps]
+        matrices = [weights[irrep] for irrep in self.mixed]
         n_elements = 1 if species is None or not matrices else len(matrices[0])
         if len(matrices) == 1:
             flat = matrices[0].reshape(-1)
         else:
             flat = torch.cat([x.new_empty(0), *(matrix.flatten() for matrix in matrices)])
-        return linear(x, flat, species, self.words, self.dim_out, n_elements)
+        return linear(x, flat, species, self.words, self.irreps_out.dim, n_elements)
 
 
 _RESULT = {"forward": "y", "transposed": "x", "outer": "weights"}
