@@ -1,4 +1,5 @@
-# make demo and make test need Python (>= 3.11) and nothing else; both install into $(VENV).
+# make demo and make test need Python (>= 3.11) and, for the compiled kernels, a C++17 compiler; both
+# install into $(VENV).
 PYTHON ?= python3
 VENV ?= .venv
 WORKERS ?= 2
@@ -6,9 +7,11 @@ OUT ?= demo
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
+SOURCES := pyproject.toml constraints.txt CMakeLists.txt $(wildcard csrc/*)
+SAY_KERNELS := $(BIN)/python -c "from multiace.kernels.dispatch import select_kernels; print('kernels:', select_kernels().label)"
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS)
 
-.PHONY: demo test test-all check format clean
+.PHONY: demo test test-all check format kernels wheel clean
 
 demo: $(VENV)/installed  ## train and compare four potentials on the bundled data
 	$(BIN)/multiace demo --out $(OUT)
@@ -32,17 +35,27 @@ format: $(VENV)/installed-dev  ## rewrite files in the project's format
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+kernels: $(VENV)/installed  ## compile csrc/, as every target here does after a change
+
+wheel: $(VENV)/installed-dev  ## dist/*.whl and sdist, their platform proven by auditwheel
+	rm -rf dist build/unproven
+	$(BIN)/python -m build --outdir build/unproven
+	$(BIN)/auditwheel repair --only-plat --plat manylinux_2_28_x86_64 --wheel-dir dist build/unproven/*.whl
+	mv build/unproven/*.tar.gz dist
+
 clean:  ## remove everything that the other targets made
-	rm -rf $(VENV) .venv-ci build dist demo .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) .venv-ci build dist src/multiace/kernels/cpu/lib demo .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:
 	$(PYTHON) -m venv $(VENV)
 
-$(VENV)/installed: pyproject.toml constraints.txt | $(VENV)/bin/python
+$(VENV)/installed: $(SOURCES) | $(VENV)/bin/python
 	$(PIP) --editable .
+	@$(SAY_KERNELS)
 	@touch $@
 
-$(VENV)/installed-dev: pyproject.toml constraints.txt | $(VENV)/bin/python
+$(VENV)/installed-dev: $(SOURCES) | $(VENV)/bin/python
 	$(PIP) --editable ".[dev]"
+	@$(SAY_KERNELS)
 	@touch $@ $(VENV)/installed

@@ -1,0 +1,51 @@
+"""Operations tell torch the truth about themselves, and refuse devices that they do not know."""
+
+import pytest
+import torch
+from tests.kernels.compiled import needs_compiled
+from tests.kernels.recording import recorded_calls
+
+pytestmark = needs_compiled
+OPERATIONS = [
+    f"multiace::{name}{suffix}"
+    for name in ("convolution", "linear", "polynomial_product", "gate", "edge_basis")
+    for suffix in ("", "_backward", "_double_backward")
+]
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_schema_and_fake_version_describe_the_operation(name):
+    operation, arguments = recorded_calls()[name]
+    torch.library.opcheck(operation, arguments, test_utils=("test_schema", "test_faketensor"))
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_fake_results_are_laid_out_as_real_ones_for_any_layout_of_inputs(name):
+    operation, arguments = recorded_calls()[name]
+    scattered = tuple(
+        a.mT.contiguous().mT if isinstance(a, torch.Tensor) and a.is_floating_point() and a.ndim > 1
+        else a
+        for a in arguments
+    )  # fmt: skip
+    torch.library.opcheck(operation, scattered, test_utils=("test_schema", "test_faketensor"))
+
+
+@pytest.mark.parametrize("name", [name for name in OPERATIONS if "backward" not in name])
+def test_operations_are_differentiable_in_traced_programs(name):
+    operation, arguments = recorded_calls()[name]
+    differentiable = tuple(
+        a.clone().requires_grad_() if isinstance(a, torch.Tensor) and a.is_floating_point() else a
+        for a in arguments
+    )
+    utilities = ("test_autograd_registration", "test_aot_dispatch_dynamic")
+    torch.library.opcheck(operation, differentiable, test_utils=utilities)
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_tensors_of_a_gpu_are_refused_in_words(name):
+    keys = torch._C._dispatch_dump(name)
+    assert "CUDA" in keys
+    from multiace.kernels.cpu.differentiable import _refuse
+
+    with pytest.raises(ValueError, match="compute on the CPU, got tensors on meta.*Load or build"):
+        _refuse(torch.empty(2, device="meta"), 3, torch.empty(2))

@@ -1,0 +1,130 @@
+"""Kernels give the same bits however they are threaded, and survive forks and lack of memory."""
+
+import os
+import time
+import warnings
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+import torch
+from tests.kernels.compiled import needs_compiled
+from tests.kernels.test_convolution import build_table
+
+from multiace.kernels.cpu import convolution
+from multiace.kernels.cpu.library import library
+
+pytestmark = needs_compiled
+N_NODES, N_EDGES, N_HIDDEN = 60, 700, 8
+
+
+@pytest.fixture(autouse=True)
+def threads():
+    """Leave torch's number of threads as it was."""
+    before = torch.get_num_threads()
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.fixture(scope="module")
+def arguments():
+    table = build_table("unequal_channels")
+    kernel = convolution.Convolution(table)
+    random = torch.Generator().manual_seed(0)
+    sizes = (
+        (N_NODES, table.irreps_in.dim),
+        (N_EDGES, (table.l_max + 1) ** 2),
+        (N_EDGES, N_HIDDEN),
+        (1, N_HIDDEN, table.n_weights),
+    )
+    tensors = [torch.randn(size, generator=random) for size in sizes]
+    ends = torch.randint(0, N_NODES, (2, N_EDGES), generator=random)
+    receivers = ends[1].sort().values
+    return (*tensors, None, ends[0], receivers, kernel.words, table.irreps_out.dim)
+
+
+def compute(arguments):
+    """The value, the gradients and their tangents, as one list."""
+    inputs, constants = arguments[:4], arguments[4:]
+    (value,) = convolution._forward(*arguments)
+    cotangent = torch.cos(value)
+    first = convolution._backward([True] * 4, cotangent, *arguments)
+    dots = [torch.sin(x) for x in inputs]
+    second = convolution._double_backward([True] * 5, *dots, cotangent, *inputs, *constants)
+    return [value, *first, *second]
+
+
+def equal(found, expected) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
+
+
+@pytest.mark.parametrize("n_threads", [1, 2, 5])
+def test_every_run_gives_the_same_bits(arguments, n_threads):
+    torch.set_num_threads(n_threads)
+    first = compute(arguments)
+    assert all(equal(compute(arguments), first) for _ in range(20))
+
+
+def test_values_do_not_depend_on_the_number_of_threads(arguments):
+    torch.set_num_threads(1)
+    (alone,) = convolution._forward(*arguments)
+    torch.set_num_threads(5)
+    (together,) = convolution._forward(*arguments)
+    assert torch.equal(alone, together)
+
+
+def test_as_many_threads_work_as_torch_has(arguments):
+    def after(n_threads: int) -> int:
+        torch.set_num_threads(n_threads)
+        convolution._forward(*arguments)
+        return len(os.listdir("/proc/self/task"))
+
+    six = after(6)
+    assert [after(n) - six for n in (8, 9, 3)] == [2, 3, 3]  # those that there are stay
+
+
+def test_calls_from_several_threads_of_python_do_not_mix(arguments):
+    torch.set_num_threads(3)
+    expected = compute(arguments)
+
+    def work(_: int) -> bool:
+        torch.set_num_threads(3)
+        return all(equal(compute(arguments), expected) for _ in range(10))
+
+    with ThreadPoolExecutor(4) as pool:
+        assert all(pool.map(work, range(4)))
+
+
+def test_a_forked_process_computes_with_threads_of_its_own(arguments):
+    torch.set_num_threads(3)
+    expected = compute(arguments)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # forking with threads is the point
+        child = os.fork()
+    if child == 0:
+        (value,) = convolution._forward(*arguments)
+        os._exit(0 if torch.equal(value, expected[0]) else 1)
+    for _ in range(600):
+        finished, status = os.waitpid(child, os.WNOHANG)
+        if finished:
+            break
+        time.sleep(0.1)
+    else:
+        os.kill(child, 9)
+        os.waitpid(child, 0)
+        pytest.fail("the forked process hangs")
+    assert status == 0
+    assert equal(compute(arguments), expected)
+
+
+@pytest.mark.parametrize("n_threads", [1, 4])
+def test_lack_of_memory_is_an_error_that_one_survives(arguments, n_threads):
+    torch.set_num_threads(n_threads)
+    expected = compute(arguments)
+    keep: list = []
+    call = convolution._arguments(arguments[:4], arguments[4:], keep)
+    call.pooled = expected[0].clone().data_ptr()
+    call.knots = call.senders  # no hidden features are read, but each thread makes room for them
+    call.n_hidden = 2**44
+    with pytest.raises(MemoryError, match="convolution_forward ran out of memory"):
+        library().call("convolution_forward", torch.float32, call)
+    assert equal(compute(arguments), expected)
