@@ -68,9 +68,10 @@ class Differentiated:
 
     def forward(self) -> None:
         """Evaluate the function."""
+        # .data: autograd must not count writes to other rows, such as those of ghosts
         with torch.enable_grad():
             self._leaves = [
-                array.value[:n].detach().requires_grad_(array.differentiable)
+                array.value[:n].data.requires_grad_(array.differentiable)
                 for array, n in zip(self.inputs, self._n_rows, strict=True)
             ]
             self._results = self.function(*self._leaves)
@@ -123,6 +124,8 @@ class Lay:
         self, module: nn.Module, vectors: Array, distances: Array, harmonics: Array
     ) -> Step:
         """Lay out distances and harmonics."""
+        if self._bound is not None:
+            return self._bound.EdgeGeometry(module.l_max, vectors, distances, harmonics)
         return Differentiated(module, [vectors], [distances, harmonics])
 
     def convolution(
@@ -151,6 +154,8 @@ class Lay:
         if self._bound is not None and isinstance(module, Message) and not add:
             table, weights = module.product_basis.table, module.path_weights.detach()
             return self._bound.Multiply(table, weights, module.per_element, x, y)
+        if self._bound is not None and isinstance(module, self._bound.Gate) and not add:
+            return self._bound.Activate(module, x, y, partial(_count, rows))
 
         def function(x: Tensor) -> list[Tensor]:
             if isinstance(module, (EquivariantLinear, Message, Select)):

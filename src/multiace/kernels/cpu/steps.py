@@ -13,8 +13,9 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from multiace.kernels.cpu import convolution, linear, polynomial_product
+from multiace.kernels.cpu import convolution, edge_basis, gate, linear, polynomial_product
 from multiace.kernels.cpu.differentiable import threads
+from multiace.kernels.cpu.gate import Gate
 from multiace.kernels.cpu.library import library, pointer
 from multiace.kernels.tables import ConvolutionTable, ProductTable
 from multiace.o3.irreps import Irreps
@@ -54,7 +55,7 @@ class BoundKernel:
         self._function: Callable[[Any], int] = library().function(name, dtype)
         self._name, self._address = name, ctypes.addressof(arguments)
 
-    def set(self, **values: float | Tensor | None) -> None:
+    def set(self, **values: int | float | Tensor | None) -> None:
         """Fill in arguments; tensors are kept alive and must be contiguous."""
         for name, value in values.items():
             if isinstance(value, Tensor):
@@ -307,4 +308,82 @@ class Multiply:
     def backward(self) -> None:
         """Pull the gradient back."""
         assert not self.a.shared
+        self._kernels[1].run()
+
+
+class Activate:
+    """A gate.
+
+    Args:
+        module: the gate.
+        x: input.
+        y: output.
+        n_rows: how many rows of a topology are mapped.
+    """
+
+    def __init__(self, module: Gate, x: Array, y: Array, n_rows: Callable[[Topology], int]) -> None:
+        self.x, self.y, self.n_rows = x, y, n_rows
+        names, dtype = ("gate_forward", "gate_backward"), y.value.dtype
+        self._kernels = [BoundKernel(name, dtype, gate.Arguments()) for name in names]
+        for kernel in self._kernels:
+            kernel.set(table=module.words[1:])  # behind the key
+
+    def bind(self, top: Topology, moved: bool) -> None:
+        """Take the rows there are."""
+        if not moved:
+            return
+        for kernel in self._kernels:
+            kernel.set(n_nodes=self.n_rows(top), n_threads=threads(), x=self.x.value)
+        self._kernels[0].set(y=self.y.value)
+        self._kernels[1].set(cotangent=self.y.gradient, x_gradient=self.x.gradient)
+
+    def forward(self) -> None:
+        """Apply the gate."""
+        self._kernels[0].run()
+
+    def backward(self) -> None:
+        """Pull the gradient back."""
+        assert not self.x.shared
+        self._kernels[1].run()
+
+
+class EdgeGeometry:
+    """Distances and harmonics of the edge vectors.
+
+    Args:
+        l_max: largest l.
+        vectors: r_ji.
+        distances: d_ji.
+        harmonics: Y_lm.
+    """
+
+    def __init__(self, l_max: int, vectors: Array, distances: Array, harmonics: Array) -> None:
+        self.vectors, self.distances, self.harmonics = vectors, distances, harmonics
+        names, dtype = ("edge_basis_forward", "edge_basis_backward"), vectors.value.dtype
+        self._kernels = [BoundKernel(name, dtype, edge_basis.Arguments()) for name in names]
+        for kernel in self._kernels:
+            kernel.set(l_max=l_max)
+
+    def bind(self, top: Topology, moved: bool) -> None:
+        """Take the edges there are."""
+        forward, backward = self._kernels
+        for kernel in self._kernels:
+            kernel.set(n_edges=len(top.senders), n_threads=threads())
+        if not moved:
+            return
+        vectors, distances, harmonics = self.vectors, self.distances, self.harmonics
+        forward.set(vectors=vectors.value, distances=distances.value, harmonics=harmonics.value)
+        backward.set(
+            vectors=vectors.value,
+            distances_cotangent=distances.gradient,
+            harmonics_cotangent=harmonics.gradient,
+            vectors_gradient=vectors.gradient,
+        )
+
+    def forward(self) -> None:
+        """Evaluate distances and harmonics."""
+        self._kernels[0].run()
+
+    def backward(self) -> None:
+        """Pull both gradients back."""
         self._kernels[1].run()
