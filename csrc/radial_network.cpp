@@ -14,7 +14,7 @@
 namespace multiace {
 namespace {
 
-constexpr int64_t kRowsOfBlock = 48;
+constexpr int64_t kRowsOfBlock = 96;
 
 enum class Pass { kForward, kBackward, kDoubleBackward };
 
