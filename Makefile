@@ -40,7 +40,7 @@ kernels: $(VENV)/installed  ## compile csrc/, as every target here does after a 
 wheel: $(VENV)/installed-dev  ## dist/*.whl and sdist, their platform proven by auditwheel
 	rm -rf dist build/unproven
 	$(BIN)/python -m build --outdir build/unproven
-	$(BIN)/auditwheel repair --only-plat --plat manylinux_2_28_x86_64 --wheel-dir dist build/unproven/*.whl
+	PATH="$(abspath $(BIN)):$$PATH" auditwheel repair --only-plat --plat manylinux_2_28_x86_64 --wheel-dir dist build/unproven/*.whl
 	mv build/unproven/*.tar.gz dist
 
 clean:  ## remove everything that the other targets made

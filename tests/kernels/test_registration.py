@@ -8,7 +8,14 @@ from tests.kernels.recording import recorded_calls
 pytestmark = needs_compiled
 OPERATIONS = [
     f"multiace::{name}{suffix}"
-    for name in ("convolution", "linear", "polynomial_product", "gate", "edge_basis")
+    for name in (
+        "convolution",
+        "linear",
+        "polynomial_product",
+        "gate",
+        "edge_basis",
+        "radial_network",
+    )
     for suffix in ("", "_backward", "_double_backward")
 ]
 
