@@ -51,6 +51,19 @@ def test_json_holds_the_errors_of_the_model(model, data, tmp_path, random_potent
     assert content["config_type"].keys() == {"one", "two"}
 
 
+def test_splines_and_the_network_give_nearly_the_same_errors(model, data, tmp_path):
+    found = []
+    for options in ([], ["--exact"]):
+        out = tmp_path / "errors.json"
+        result = CliRunner().invoke(
+            app, ["evaluate", str(model), str(data), "--json", str(out), *options]
+        )
+        assert result.exit_code == 0, result.output
+        found.append(json.loads(out.read_text())["total"]["forces"]["rmse"])
+    assert found[0] == pytest.approx(found[1], rel=1e-6)
+    assert found[0] != found[1]
+
+
 def test_the_table_has_units_and_a_row_for_each_kind_and_element(model, data):
     result = CliRunner().invoke(app, ["evaluate", str(model), str(data), "--dtype", "float32"])
     assert result.exit_code == 0, result.output

@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float64
 from multiace.analysis.predict import BATCH_EDGES, predict
 from multiace.elements import sorted_elements, symbol_of
 from multiace.geometry import Labels, Structure
+from multiace.plan import Plan
 from multiace.potential import Potential
 from multiace.units import GPA, MEV
 
@@ -124,7 +125,10 @@ class ErrorTable:
 
 
 def errors(
-    potential: Potential, structures: Sequence[Structure], *, batch_edges: int = BATCH_EDGES
+    potential: Potential | Plan,
+    structures: Sequence[Structure],
+    *,
+    batch_edges: int = BATCH_EDGES,
 ) -> ErrorTable:
     """Evaluate a potential on labelled structures and summarise its errors.
 
@@ -132,7 +136,7 @@ def errors(
     is compared in structures that are periodic in three directions.
 
     Args:
-        potential: evaluated in its own dtype and on its own device.
+        potential: a potential or a plan of one, evaluated in its own dtype and on its own device.
         structures: with labels; grouped by the file in `source`, by `config_type`, by element.
         batch_edges: largest number of edges in a batch.
 

@@ -8,6 +8,7 @@ import numpy as np
 import torch
 
 from multiace.geometry import Labels, Structure, batch_graphs, batches_by, build_graph
+from multiace.plan import Plan
 from multiace.potential import Potential, Prediction
 
 BATCH_EDGES = 4000
@@ -15,7 +16,7 @@ BATCH_EDGES = 4000
 
 
 def predict(
-    potential: Potential,
+    potential: Potential | Plan,
     structures: Sequence[Structure],
     *,
     forces: bool = True,
@@ -25,7 +26,7 @@ def predict(
     """Predict the labels of structures, in their order.
 
     Args:
-        potential: evaluated in its own dtype and on its own device.
+        potential: a potential or a plan of one, evaluated in its own dtype and on its own device.
         structures: their elements must be known to the potential.
         forces: predict forces, eV/Å.
         stress: predict the stress, eV/Å^3, of structures that are periodic in three directions.
@@ -38,14 +39,18 @@ def predict(
         ElementError: a structure has an element that the potential does not know.
         ValueError: the limit is below 1, or a prediction is not finite.
     """
-    graphs = [build_graph(s, potential.cutoff, potential.elements) for s in structures]
+    if isinstance(potential, Plan):
+        evaluate, model = potential.evaluate, potential.potential
+    else:
+        evaluate = model = potential
+    graphs = [build_graph(s, model.cutoff, model.elements) for s in structures]
     sizes = [min(graph.n_edges, batch_edges) for graph in graphs]
-    device = next(potential.parameters()).device
+    device = next(model.parameters()).device
     predicted: list[Labels] = []
     for batch in batches_by(sizes, range(len(graphs)), batch_edges):
-        graph = batch_graphs([graphs[index] for index in batch]).to(device, potential.dtype)
+        graph = batch_graphs([graphs[index] for index in batch]).to(device, model.dtype)
         with torch.no_grad():
-            prediction = potential(graph, forces=forces, stress=stress)
+            prediction = evaluate(graph, forces=forces, stress=stress)
         predicted.extend(_labels_of(prediction, [structures[index] for index in batch]))
     return predicted
 

@@ -10,7 +10,12 @@ from rich.console import Console
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from multiace.analysis import Deviation, ErrorTable
+    from multiace.geometry import Structure
+    from multiace.plan import Plan
+    from multiace.potential import Potential
 
 
 def evaluate(
@@ -30,6 +35,9 @@ def evaluate(
     batch_edges: Annotated[
         int, typer.Option(min=1, help="Most edges evaluated at once; fewer need less memory.")
     ] = 4000,
+    exact: Annotated[
+        bool, typer.Option("--exact", help="Evaluate the radial network and not its splines (CPU).")
+    ] = False,
     energy_key: Annotated[str | None, typer.Option(help="Name of the energy in the data.")] = None,
     forces_key: Annotated[str | None, typer.Option(help="Name of the forces in the data.")] = None,
     stress_key: Annotated[str | None, typer.Option(help="Name of the stress in the data.")] = None,
@@ -56,10 +64,26 @@ def evaluate(
             data_path(name), energy_key=energy_key, forces_key=forces_key, stress_key=stress_key
         )
     ]
-    table = errors(potential, structures, batch_edges=batch_edges)
+    table = errors(_planned(potential, structures, exact), structures, batch_edges=batch_edges)
     Console().print(as_text(table))
     if json is not None:
         write_json(json, {"model": str(model), **table.to_json()})
+
+
+def _planned(
+    potential: Potential, structures: Sequence[Structure], exact: bool
+) -> Potential | Plan:
+    """Return the potential laid out for the elements that there are, where plans compute."""
+    from multiace.elements import sorted_elements
+    from multiace.geometry.graph import species_of
+    from multiace.plan import Plan
+
+    if next(potential.parameters()).device.type != "cpu":
+        return potential
+    for structure in structures:
+        species_of(structure, potential.elements)
+    present = sorted_elements(n for structure in structures for n in set(structure.numbers))
+    return Plan(potential, elements=present or None, exact=exact)
 
 
 def as_text(errors: ErrorTable) -> Table:

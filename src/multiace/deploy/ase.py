@@ -16,8 +16,8 @@ from ase.calculators.calculator import (
 )
 from ase.stress import full_3x3_to_voigt_6_stress
 
-from multiace.checkpoint import load_model
-from multiace.geometry import Structure, build_graph
+from multiace.deploy.evaluator import Evaluator
+from multiace.geometry import Structure
 from multiace.potential import Potential
 
 
@@ -29,13 +29,17 @@ class ASECalculator(Calculator):
     ASE's sign. The stress exists only where all three directions are periodic: a slab or a
     molecule has no volume.
 
+    On the CPU, radial functions are splines unless `exact`; docs/md.md states their error.
+
     Args:
         potential: a model file, or a `Potential`, used as it is.
         dtype: compute type of a model read from a file; None is the one it was trained in.
         device: where a model read from a file computes: auto, cpu, cuda or cuda:N.
+        exact: evaluate the radial network for every edge.
+        skin: neighbours are searched again once an atom has moved half of it, Å.
 
     Raises:
-        ValueError: `dtype` or `device` is given for a `Potential`.
+        ValueError: `dtype` or `device` is given for a `Potential`, or the skin is negative.
         ModelFileError: the file is not a model.
         DeviceError: a GPU that is not there.
 
@@ -66,17 +70,16 @@ class ASECalculator(Calculator):
         *,
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
+        exact: bool = False,
+        skin: float = 0.5,
     ) -> None:
         super().__init__()
-        if isinstance(potential, Potential):
-            if dtype is not None or device is not None:
-                raise ValueError(
-                    "dtype and device belong to a model file: a Potential keeps its own. Leave "
-                    "them out, or pass the file's path."
-                )
-            self.potential = potential
-        else:
-            self.potential = load_model(potential, dtype=dtype, device=device or "cpu")
+        self._evaluator = Evaluator(potential, dtype=dtype, device=device, exact=exact, skin=skin)
+
+    @property
+    def potential(self) -> Potential:
+        """The potential."""
+        return self._evaluator.potential
 
     def calculate(
         self,
@@ -114,22 +117,13 @@ class ASECalculator(Calculator):
         self.results = results
 
     def _evaluate(self, structure: Structure) -> dict[str, Any]:
-        potential = self.potential
-        periodic = structure.volume is not None
-        graph = build_graph(structure, potential.cutoff, potential.elements)
-        graph = graph.to(next(potential.parameters()).device, potential.dtype)
-        with torch.no_grad():
-            prediction = potential(graph, forces=True, stress=periodic)
-        assert prediction.forces is not None
-        energy = float(prediction.energy[0])
+        found = self._evaluator.evaluate(structure)
         results: dict[str, Any] = {
-            "energy": energy,
-            "free_energy": energy,
-            "energies": prediction.energies.cpu().double().numpy(),
-            "forces": prediction.forces.cpu().double().numpy(),
+            "energy": found.energy,
+            "free_energy": found.energy,
+            "energies": found.energies,
+            "forces": found.forces,
         }
-        if periodic:
-            assert prediction.stress is not None
-            stress = prediction.stress[0].cpu().double().numpy()
-            results["stress"] = full_3x3_to_voigt_6_stress(stress)
+        if found.stress is not None:
+            results["stress"] = full_3x3_to_voigt_6_stress(found.stress)
         return results

@@ -98,7 +98,7 @@ def fit_spline(
     n = at_least
     while True:
         spline = _tabulate(functions, cutoff, n, start)
-        if max(spline.error, spline.slope_error) <= tolerance or n >= MOST:
+        if not max(spline.error, spline.slope_error) > tolerance or n >= MOST:  # nan: no use
             return spline
         n *= 2
 
