@@ -27,8 +27,10 @@ import numpy as np
 import torch
 from ase import Atoms
 from ase.build import bulk
+from ase.calculators.calculator import Calculator
 from nequip.data import AtomicDataDict, from_ase
 from nequip.data.transforms import ChemicalSpeciesToAtomTypeMapper, NeighborListTransform
+from nequip.integrations.ase import NequIPCalculator
 from nequip.model import NequIPGNNModel
 from nequip.utils.global_state import set_global_state
 
@@ -95,8 +97,8 @@ class NequIPPeer:
         self._cache = Path(tempfile.mkdtemp(prefix="nequip-")) if cache is None else cache
         generator = torch.Generator().manual_seed(seed)
         shape = self._batch[AtomicDataDict.POSITIONS_KEY].shape
-        self._force_labels = torch.randn(shape, generator=generator, dtype=torch.float64)
-        self._energy_labels = torch.randn((structures, 1), generator=generator, dtype=torch.float64)
+        self.force_labels = torch.randn(shape, generator=generator, dtype=torch.float64)
+        self.energy_labels = torch.randn((structures, 1), generator=generator, dtype=torch.float64)
 
     def energy_forces(
         self, positions: np.ndarray, mode: Mode = "eager"
@@ -112,17 +114,35 @@ class NequIPPeer:
         model = self._model(f"{mode} training")
         model.zero_grad(set_to_none=True)
         out = model(dict(self._batch))
-        n_atoms = len(self._force_labels) / len(self._energy_labels)
-        energies = (out[AtomicDataDict.TOTAL_ENERGY_KEY] - self._energy_labels) / n_atoms
-        forces = out[AtomicDataDict.FORCE_KEY] - self._force_labels
+        n_atoms = len(self.force_labels) / len(self.energy_labels)
+        energies = (out[AtomicDataDict.TOTAL_ENERGY_KEY] - self.energy_labels) / n_atoms
+        forces = out[AtomicDataDict.FORCE_KEY] - self.force_labels
         loss = energies.square().mean() + forces.square().mean()
         loss.backward()
         return loss.detach()
 
-    def gradients(self, mode: Mode = "eager") -> dict[str, torch.Tensor]:
-        """Return the gradients of the last training step."""
-        parameters = self._model(f"{mode} training").named_parameters()
-        return {name: weights.grad for name, weights in parameters if weights.grad is not None}
+    def edges(self) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return senders, receivers and r_sender - r_receiver of the structure."""
+        receivers, senders = self._graph[AtomicDataDict.EDGE_INDEX_KEY]
+        positions, cell = (
+            self._graph[key] for key in (AtomicDataDict.POSITIONS_KEY, AtomicDataDict.CELL_KEY)
+        )
+        shifts = self._graph[AtomicDataDict.EDGE_CELL_SHIFT_KEY] @ cell.reshape(3, 3)
+        return senders, receivers, positions[senders] - positions[receivers] + shifts
+
+    def parameters(self, mode: Mode = "eager") -> dict[str, torch.nn.Parameter]:
+        """Return the weights of the model in training, whose gradients a step leaves."""
+        return dict(self._model(f"{mode} training").named_parameters())
+
+    def calculator(self, mode: Mode = "eager") -> Calculator:
+        """Return the ASE calculator of nequip."""
+        transforms = [
+            ChemicalSpeciesToAtomTypeMapper(model_type_names=self._arguments["type_names"]),
+            NeighborListTransform(r_max=self._arguments["r_max"]),
+        ]
+        return NequIPCalculator(
+            self._model(f"{mode} inference"), device="cpu", transforms=transforms
+        )
 
     def export(self, path: str) -> None:
         """Write the neutral file of the model."""
