@@ -9,6 +9,7 @@ from tests.training import tiny
 from multiace.checkpoint import ModelFileError, load_model, read_tensors, save_model, write_tensors
 from multiace.device import DeviceError
 from multiace.geometry import batch_graphs, build_graph
+from multiace.kernels.dispatch import select_kernels
 from multiace.presets import PRESETS
 
 
@@ -40,6 +41,17 @@ def test_a_model_can_be_loaded_in_another_precision(tmp_path):
     torch.testing.assert_close(
         loaded(_graph()).energy, potential(_graph()).energy, rtol=0, atol=1e-4
     )
+
+
+def test_a_model_computes_with_the_kernels_asked_for(tmp_path):
+    save_model(tmp_path / "model", tiny.potential())
+    assert load_model(tmp_path / "model", kernels="reference").kernels.name == "reference"
+    assert load_model(tmp_path / "model").kernels is select_kernels("auto")
+
+
+def test_kernels_that_are_not_there_are_refused_before_the_file_is_read(tmp_path):
+    with pytest.raises(ValueError, match="got 'fast'"):
+        load_model(tmp_path / "no such file", kernels="fast")
 
 
 def test_a_gpu_that_is_not_there_is_refused(tmp_path, monkeypatch):

@@ -1,6 +1,10 @@
 """Traced potentials give the numbers of the potential, compiled or exported, of any size."""
 
 import io
+import re
+import subprocess
+import sys
+from pathlib import Path
 
 import jaxtyping
 import pytest
@@ -47,6 +51,15 @@ def inputs(n_nodes: int, n_edges: int) -> tuple[torch.Tensor, ...]:
     edge_vectors = 1.5 * torch.randn(n_edges, 3, generator=random, dtype=torch.float64)
     species = torch.randint(0, 2, (n_nodes,), generator=random)
     return edge_vectors, nodes[0], nodes[1].sort().values, species
+
+
+EDGE = "(torch.ones(1, 3), torch.tensor([1]), torch.tensor([0]), torch.tensor([0, 0]))"
+
+
+def run(code: str, path: Path) -> str:
+    """Run Python in a process of its own; return what it prints."""
+    command = [sys.executable, "-c", code, str(path)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
 def expected(potential: Potential, graph: tuple[torch.Tensor, ...]) -> tuple[torch.Tensor, ...]:
@@ -115,6 +128,17 @@ def test_an_exported_graph_is_saved_and_loaded_with_free_sizes(pair):
     torch.export.save(exported, file)
     file.seek(0)
     assert_same_for_all_sizes(potential, torch.export.load(file).module())
+
+
+@pytest.mark.slow
+def test_another_process_runs_the_program_of_the_docs(tmp_path):
+    page = (Path(__file__).parents[2] / "docs" / "installing.md").read_text(encoding="utf-8")
+    code = "\n".join(re.findall(r"^```python\n(.*?)^```", page, re.DOTALL | re.MULTILINE))
+    path, load = tmp_path / "program.pt2", "program = torch.export.load(sys.argv[1]).module()"
+    choose = "from multiace.kernels.dispatch import select_kernels; select_kernels()"
+    run(f"{code}\nimport sys; torch.export.save(program, sys.argv[1])", path)
+    printed = run(f"import sys, torch; {choose}; {load}; print(program(*{EDGE})[0].shape)", path)
+    assert "torch.Size([2])" in printed
 
 
 @pytest.mark.parametrize("backend", ["eager", pytest.param("inductor", marks=pytest.mark.slow)])

@@ -54,6 +54,13 @@ def test_the_model_file_says_where_it_comes_from(tmp_path):
     assert (provenance["epoch"], provenance["valid_loss"]) == (best.epoch, best.valid_loss)
 
 
+def test_a_run_computes_with_the_kernels_of_its_config_and_says_so(tmp_path):
+    result = train(tiny.config(tmp_path, kernels="reference", epochs=1), progress="none")
+    assert result.potential.kernels.name == "reference"
+    assert "Kernels: reference (PyTorch)." in (result.out / "log.txt").read_text()
+    assert json.loads((result.out / "run.json").read_text())["kernels"] == "reference (PyTorch)"
+
+
 def test_training_lowers_the_error(tmp_path):
     design = {"channels": 4, "radial": {"hidden": [8]}, "energy": {"scale": "rms_forces"}}
     config = tiny.config(tmp_path, epochs=12, design=design, optimiser={"rate": 0.03})
