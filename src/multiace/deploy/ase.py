@@ -81,6 +81,19 @@ class ASECalculator(Calculator):
         """The potential."""
         return self._evaluator.potential
 
+    def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
+        """Return what has changed since the last calculation; fast where nothing has."""
+        last = self.atoms
+        if (
+            last is not None
+            and np.array_equal(last.positions, atoms.positions)
+            and np.array_equal(last.numbers, atoms.numbers)
+            and np.array_equal(last.cell.array, atoms.cell.array)
+            and np.array_equal(last.pbc, atoms.pbc)
+        ):
+            return []
+        return super().check_state(atoms, tol)
+
     def calculate(
         self,
         atoms: Atoms | None = None,

@@ -80,7 +80,8 @@ class Evaluator:
         self.potential, self.exact = potential, exact
         self.neighbours = SkinList(potential.cutoff, skin)
         self._plan: Plan | None = None
-        self._weights: tuple[tuple[int, int], ...] = ()
+        self._parameters = list(potential.parameters())
+        self._weights: list[tuple[int, int]] = []
         self._numbers = np.zeros(0, dtype=np.int64)
         self._species = self._zeros = torch.zeros(0, dtype=torch.int64)
 
@@ -92,7 +93,7 @@ class Evaluator:
         """
         graph = self._graph(structure)
         periodic = structure.volume is not None
-        device = next(self.potential.parameters()).device
+        device = self._parameters[0].device
         if device.type == "cpu":
             found = self._current_plan().evaluate(graph, forces=True, stress=periodic)
         else:
@@ -128,7 +129,7 @@ class Evaluator:
     def _current_plan(self) -> Plan:
         """Return a plan for the elements and weights of the moment."""
         plan = self._plan
-        weights = tuple((w.data_ptr(), w._version) for w in self.potential.parameters())
+        weights = [(w.data_ptr(), w._version) for w in self._parameters]
         present = set(self._numbers.tolist())
         if plan is None or weights != self._weights or not present <= set(plan.elements):
             if plan is not None:

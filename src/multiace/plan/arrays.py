@@ -49,6 +49,8 @@ class Array:
     def resize(self, sizes: Sizes) -> bool:
         """Give the array as many rows as there are now; return whether it has moved."""
         n = getattr(sizes, self.rows)
+        if n == len(self.value) and self._capacity >= 0:
+            return False
         moved = n > self._capacity
         if moved:
             self._capacity = int(n * _ROOM) + 1

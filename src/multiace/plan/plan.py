@@ -18,7 +18,7 @@ from multiace.layer.layer import Layer
 from multiace.plan.arrays import Array, Rows
 from multiace.plan.radial import RadialFunctions
 from multiace.plan.sources import NetworkSource
-from multiace.plan.steps import Differentiated, Lay, Step
+from multiace.plan.steps import Carry, Differentiated, Lay, Step
 from multiace.plan.topology import Topology
 from multiace.potential import Potential, Prediction, prediction_of
 
@@ -200,15 +200,14 @@ class Plan:
         if connection is not None and t == 0:
             constant = self._array("owned", *a.shape, differentiable=False)
             self._of_species.append(self._lay.rows(connection, self._h[0], constant, "owned"))
-            steps.append(Differentiated(_same, [constant], [a], add=True))
+            steps.append(Carry(constant, a, "owned", add=True))
         elif connection is not None:
             steps.append(self._lay.rows(connection, self._h[t], a, "owned", add=True))
         if update.nonlinearity is not None:
             steps.append(self._lay.rows(update.nonlinearity, a, out, "owned"))
         if t in self._readouts:
-            readout = self._model.readouts[str(t)]
-            energies = self._readouts[t]
-            steps.append(Differentiated(partial(_one, readout), [out], [energies], rows="owned"))
+            readout, features = self._model.readouts[str(t)], layout.features_out
+            steps.append(self._lay.readout(readout, features, out, self._readouts[t]))
         return steps
 
     def _lay_pooling(
@@ -348,14 +347,6 @@ class Plan:
                 self.reverse_layer(t)
             by_edge = self.gradient()
         return prediction_of(graph, vectors, terms, by_edge, forces=forces, stress=stress)
-
-
-def _same(x: Tensor) -> list[Tensor]:
-    return [x]
-
-
-def _one(module: nn.Module, x: Tensor) -> list[Tensor]:
-    return [module(x)]
 
 
 def _quotient(a: Tensor, density: Tensor) -> list[Tensor]:

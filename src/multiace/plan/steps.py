@@ -13,9 +13,11 @@ from multiace.kernels.dispatch import Kernels
 from multiace.layer.linear import EquivariantLinear
 from multiace.layer.message import Message
 from multiace.layer.update import Select
+from multiace.o3.irreps import Irreps
 from multiace.plan.arrays import Array, Rows
 from multiace.plan.sources import NetworkSource, RadialSource
 from multiace.plan.topology import Topology
+from multiace.readout import LinearReadout
 
 
 @runtime_checkable
@@ -109,6 +111,35 @@ class Differentiated:
         self._leaves, self._results = [], ()
 
 
+class Carry:
+    """y = x, or y += x.
+
+    Args:
+        x: array read.
+        y: array written, of as many rows as there are `rows`.
+        rows: rows carried.
+        add: add to y instead of writing it.
+    """
+
+    def __init__(self, x: Array, y: Array, rows: Rows, *, add: bool) -> None:
+        self.x, self.y, self.rows, self.add, self._n = x, y, rows, add, 0
+
+    def bind(self, top: Topology, moved: bool) -> None:
+        """Take the number of rows."""
+        self._n = _count(self.rows, top)
+
+    def forward(self) -> None:
+        """Carry values."""
+        x, y = self.x.value[: self._n], self.y.value[: self._n]
+        y.add_(x) if self.add else y.copy_(x)
+
+    def backward(self) -> None:
+        """Carry gradients back."""
+        if self.x.differentiable:
+            x, y = self.x.gradient[: self._n], self.y.gradient[: self._n]
+            x.add_(y) if self.x.shared else x.copy_(y)
+
+
 class Lay:
     """Chooses the step for each part of a model: a kernel bound to its arrays, or `Differentiated`.
 
@@ -146,6 +177,8 @@ class Lay:
 
     def rows(self, module: nn.Module, x: Array, y: Array, rows: Rows, *, add: bool = False) -> Step:
         """Lay out a part that maps each node by itself."""
+        if isinstance(module, nn.Identity):
+            return Carry(x, y, rows, add=add)
         if self._bound is not None and isinstance(module, EquivariantLinear):
             arguments = (module.irreps_in, module.irreps_out, _detached(module.matrices))
             return self._bound.MapRows(
@@ -163,6 +196,16 @@ class Lay:
             return [module(x)]
 
         return Differentiated(function, [x], [y], rows=rows, add=add)
+
+    def readout(self, module: nn.Module, features: Irreps, h: Array, energies: Array) -> Step:
+        """Lay out R(h) of owned nodes."""
+        if self._bound is not None and isinstance(module, LinearReadout):
+            weights = {"0e": (module.weights * module.factor).detach()}
+            owned: Callable[[Topology], int] = lambda top: top.n_owned
+            return self._bound.MapRows(
+                features, Irreps.parse("0e"), weights, False, h, energies, owned, add=False
+            )
+        return Differentiated(lambda h: [module(h)], [h], [energies], rows="owned")
 
 
 def _count(rows: Rows, top: Topology) -> int:
