@@ -4,6 +4,8 @@ PYTHON ?= python3
 VENV ?= .venv
 WORKERS ?= 2
 OUT ?= demo
+PEERS ?= .venv-peers
+BENCH ?=
 
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
@@ -11,7 +13,7 @@ SOURCES := pyproject.toml constraints.txt CMakeLists.txt $(wildcard csrc/*)
 SAY_KERNELS := $(BIN)/python -c "from multiace.kernels.dispatch import select_kernels; print('kernels:', select_kernels().label)"
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS)
 
-.PHONY: demo test test-all check format kernels wheel clean
+.PHONY: demo test test-all check format kernels wheel bench-cpu clean
 
 demo: $(VENV)/installed  ## train and compare four potentials on the bundled data
 	$(BIN)/multiace demo --out $(OUT)
@@ -43,8 +45,11 @@ wheel: $(VENV)/installed-dev  ## dist/*.whl and sdist, their platform proven by 
 	PATH="$(abspath $(BIN)):$$PATH" auditwheel repair --only-plat --plat manylinux_2_28_x86_64 --wheel-dir dist build/unproven/*.whl
 	mv build/unproven/*.tar.gz dist
 
+bench-cpu: $(PEERS)/mace/installed $(PEERS)/nequip/installed  ## against mace-torch and nequip; BENCH=--full for the grid
+	$(PEERS)/mace/bin/python -m benchmarks.cpu.run --python mace=$(PEERS)/mace/bin/python --python nequip=$(PEERS)/nequip/bin/python $(BENCH)
+
 clean:  ## remove everything that the other targets made
-	rm -rf $(VENV) .venv-ci build dist src/multiace/kernels/cpu/lib demo .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) .venv-ci build dist src/multiace/kernels/cpu/lib demo .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:
@@ -59,3 +64,9 @@ $(VENV)/installed-dev: $(SOURCES) | $(VENV)/bin/python
 	$(PIP) --editable ".[dev]"
 	@$(SAY_KERNELS)
 	@touch $@ $(VENV)/installed
+
+$(PEERS)/%/installed: benchmarks/peers/%.txt $(SOURCES)
+	$(PYTHON) -m venv $(PEERS)/$*
+	$(PEERS)/$*/bin/python -m pip --disable-pip-version-check install --quiet --requirement benchmarks/peers/$*.txt
+	$(PEERS)/$*/bin/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt --editable .
+	@touch $@

@@ -79,7 +79,7 @@ def nequip(name: str, atoms: Atoms, *, channels: int, cache: Path, layers: int =
     return Case(name, "nequip", [atoms, atoms], make)
 
 
-def _make(module: str, name: str, structures: object, dtype: str, **fields: Any) -> Peer:
+def _make(module: str, name: str, structures: object, dtype: str, /, **fields: Any) -> Peer:
     return getattr(importlib.import_module(module), name)(structures, dtype=dtype, **fields)
 
 

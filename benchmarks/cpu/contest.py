@@ -131,12 +131,14 @@ class Contest:
         sides = ["ours", *(f"peer {mode}" for mode in modes)]
         return {side: self._memory_of(side) for side in sides}
 
-    def _memory_of(self, side: str) -> dict[str, float] | str:
+    def _memory_of(self, side: str) -> dict[str, Any]:
         command = [sys.executable, "-m", "benchmarks.cpu.memory", self.case.peer, self.case.name]
         command += [side, *words(self.options)]
         done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0 and side == "ours":
+            raise RuntimeError(done.stderr)
         if done.returncode != 0:
-            return done.stderr.strip().splitlines()[-1]
+            return {"failed": done.stderr.strip().splitlines()[-1]}
         return json.loads(done.stdout.splitlines()[-1])
 
     def _working(self, purpose: str, function: Callable, *arguments: Any) -> Iterator[str]:

@@ -133,7 +133,7 @@ def _memory(content: dict[str, Any]) -> str:
             found = case["memory_of_training_step"]
             ours = found["ours"]["above_mib"]
             for side, numbers in found.items():
-                if side == "ours" or isinstance(numbers, str):
+                if side == "ours" or "above_mib" not in numbers:
                     continue
                 theirs = numbers["above_mib"]
                 lines.append(

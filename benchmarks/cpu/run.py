@@ -78,15 +78,23 @@ def main() -> None:
         "limits": {"load_average": LOAD_LIMIT, "processors_used_by_others": OTHERS_LIMIT},
         "peers": {},
     }
+    failed: list[str] = []
     content["operations"] = run_operations(next(iter(interpreters.values())), options.tiny)
     for peer, interpreter in interpreters.items():
         passed = words(options, full=arguments.full)
-        content["peers"][peer] = run_peer(peer, interpreter, passed, options.cache)
+        try:
+            content["peers"][peer] = run_peer(peer, interpreter, passed, options.cache)
+        except subprocess.CalledProcessError as error:
+            failed.append(f"{peer}: {error}")
     content["seconds"] = round(time.monotonic() - start)
-    content = summarise(content) | content
+    if not content["peers"]:
+        sys.exit("\n".join(["Nothing was timed:", *failed]))
+    content = summarise(content) | {"failed": failed} | content
     out = arguments.out or RESULTS / f"cpu_{'full' if arguments.full else 'headline'}.json"
     out.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     sys.stdout.write(write_tables(content))
+    if failed:
+        sys.exit("\n".join(["Not everything is there:", *failed]))
 
 
 def _assignment(text: str) -> tuple[str, str]:
