@@ -122,7 +122,8 @@ class Carry:
     """
 
     def __init__(self, x: Array, y: Array, rows: Rows, *, add: bool) -> None:
-        self.x, self.y, self.rows, self.add, self._n = x, y, rows, add, 0
+        self.x, self.y, self.add, self._n = x, y, add, 0
+        self.rows: Rows = rows
 
     def bind(self, top: Topology, moved: bool) -> None:
         """Take the number of rows."""
@@ -201,15 +202,19 @@ class Lay:
         """Lay out R(h) of owned nodes."""
         if self._bound is not None and isinstance(module, LinearReadout):
             weights = {"0e": (module.weights * module.factor).detach()}
-            owned: Callable[[Topology], int] = lambda top: top.n_owned
+            out = Irreps.parse("0e")
             return self._bound.MapRows(
-                features, Irreps.parse("0e"), weights, False, h, energies, owned, add=False
+                features, out, weights, False, h, energies, _n_owned, add=False
             )
         return Differentiated(lambda h: [module(h)], [h], [energies], rows="owned")
 
 
 def _count(rows: Rows, top: Topology) -> int:
     return getattr(top.sizes, rows)
+
+
+def _n_owned(top: Topology) -> int:
+    return top.n_owned
 
 
 def _detached(weights: dict[str, Tensor]) -> dict[str, Tensor]:
