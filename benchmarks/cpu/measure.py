@@ -133,7 +133,7 @@ def in_turns(
     pace = {name: _warm_up(contenders[name], times[name]) for name in contenders}
     load = Load()
     for number in range(effort.rounds):
-        order = list(contenders) if number % 2 == 0 else list(reversed(contenders))
+        order = list(contenders) if number % 2 == 0 else list(contenders)[::-1]
         for name in order:
             times[name].call(contenders[name], keep=False)
             calls = min(effort.most, max(1, int(effort.seconds / pace[name])))
