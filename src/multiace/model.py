@@ -32,6 +32,7 @@ from multiace.layer.linear import EquivariantLinear
 from multiace.layer.message import Message
 from multiace.layer.nonlinearity import Norm
 from multiace.layer.product_basis import ProductBasis
+from multiace.layer.species_pooling import SpeciesPooling, pools_by_species
 from multiace.layer.update import Select, Update
 from multiace.o3.irreps import Irrep, Irreps
 from multiace.one_particle.basis import EdgeFunctions
@@ -100,10 +101,12 @@ class Model(nn.Module):
             n_owned: the first nodes, whose energies are wanted; the others are ghosts.
         """
         edges = self.edge_functions(edge_vectors, senders, receivers, species)
+        of_element: Tensor | None = self.embedding.of_element
         h = self.embedding(species)
         energies = []
         for t, layer in enumerate(self.layers):
-            h = layer(h, edges, species)
+            h = layer(h, edges, species, of_element)
+            of_element = None  # from here on, neighbours of one element differ
             if str(t) in self.readouts:
                 energies.append(self.readouts[str(t)](h[:n_owned]))
         repulsion = None
@@ -203,7 +206,16 @@ class _Builder:
             factor[design.atomic_basis.pooling],
             self._after_pooling(t, layout, table, initial),
             density,
+            self._species_pooling(table, network) if t == 0 else None,
         )
+
+    def _species_pooling(
+        self, table: ConvolutionTable, network: RadialNetwork
+    ) -> SpeciesPooling | None:
+        if not pools_by_species(table, self.n_elements, self.statistics.mean_neighbours):
+            return None
+        n_hidden = network.last.shape[1]
+        return SpeciesPooling(self.kernels, table, self.n_elements, n_hidden, network.species)
 
     def _after_pooling(
         self, t: int, layout: LayerLayout, table: ConvolutionTable, initial: Initialisation

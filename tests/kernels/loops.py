@@ -132,3 +132,18 @@ def radial_network(activation, basis, weights, biases, envelope):
             u = activation(torch.stack(z) + (biases[n] if biases else 0.0))
         rows.append(u if envelope is None else u * envelope[e])
     return torch.stack(rows)
+
+
+def neighbour_density(n_elements, harmonics, hidden, elements, receivers, n_nodes):
+    n_harmonics, n_hidden = harmonics.shape[1], hidden.shape[1]
+    rho = [
+        [
+            [torch.zeros(n_hidden, dtype=hidden.dtype) for _ in range(n_elements)]
+            for _ in range(n_harmonics)
+        ]
+        for _ in range(n_nodes)
+    ]
+    for e, (z, i) in enumerate(zip(elements.tolist(), receivers.tolist(), strict=True)):
+        for lm in range(n_harmonics):
+            rho[i][lm][z] = rho[i][lm][z] + harmonics[e, lm] * hidden[e]
+    return torch.stack([torch.cat([torch.cat(row) for row in node]) for node in rho])

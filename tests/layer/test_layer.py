@@ -22,7 +22,8 @@ def test_layer_hands_h_to_a_then_a_to_m_then_m_and_h_to_the_update(correlation):
     layer.register_forward_hook(lambda _, inputs, output: calls.update({"layer": (inputs, output)}))
     potential(build_graph(CHIRAL, design.cutoff, ELEMENTS))
 
-    (h, _, _), h_next = calls["layer"]
+    (h, _, species, of_element), h_next = calls["layer"]
+    assert torch.equal(of_element[species], h)
     assert calls["atomic_basis"][0][0] is h
     m = calls["atomic_basis"][1]
     if correlation > 1:
@@ -32,5 +33,5 @@ def test_layer_hands_h_to_a_then_a_to_m_then_m_and_h_to_the_update(correlation):
     assert calls["update"][0][0] is m
     assert calls["update"][0][1] is h
     assert calls["update"][1] is h_next
-    for inputs, _ in calls.values():
-        assert torch.equal(inputs[-1], calls["layer"][0][-1])  # species
+    assert torch.equal(calls["atomic_basis"][0][2], species)
+    assert torch.equal(calls["update"][0][2], species)

@@ -15,6 +15,7 @@ from multiace.kernels.reference.convolution import Convolution
 from multiace.kernels.reference.edge_basis import EdgeBasis
 from multiace.kernels.reference.gate import Gate
 from multiace.kernels.reference.linear import Linear
+from multiace.kernels.reference.neighbour_density import NeighbourDensity
 from multiace.kernels.reference.polynomial_product import PolynomialProduct
 from multiace.kernels.reference.radial_network import RadialNetwork
 
@@ -40,6 +41,7 @@ class Kernels:
     polynomial_product: Callable[..., nn.Module]
     gate: Callable[..., nn.Module]
     radial_network: Callable[..., nn.Module]
+    neighbour_density: Callable[..., nn.Module]
     steps: ModuleType | None = None  # the same bound to arrays, for plans
 
 
@@ -53,6 +55,7 @@ REFERENCE = Kernels(
     polynomial_product=PolynomialProduct,
     gate=Gate,
     radial_network=RadialNetwork,
+    neighbour_density=NeighbourDensity,
 )
 
 
@@ -69,6 +72,7 @@ def _cpu() -> Kernels:
     from multiace.kernels.cpu.gate import Gate as FusedGate
     from multiace.kernels.cpu.library import library
     from multiace.kernels.cpu.linear import Linear as FusedLinear
+    from multiace.kernels.cpu.neighbour_density import NeighbourDensity as FusedDensity
     from multiace.kernels.cpu.polynomial_product import PolynomialProduct as FusedProduct
     from multiace.kernels.cpu.radial_network import RadialNetwork as FusedRadialNetwork
 
@@ -82,6 +86,7 @@ def _cpu() -> Kernels:
         polynomial_product=FusedProduct,
         gate=FusedGate,
         radial_network=FusedRadialNetwork,
+        neighbour_density=FusedDensity,
         steps=steps,
     )
 

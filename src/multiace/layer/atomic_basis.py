@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from multiace.initialisation import Initialisation
 from multiace.kernels.segment_sum import segment_sum
+from multiace.layer.species_pooling import SpeciesPooling
 from multiace.one_particle.basis import Edges
 from multiace.one_particle.radial import RadialNetwork
 
@@ -44,7 +45,7 @@ class AtomicBasis(nn.Module):
     |---|---|
     | h_j, mixed | `before_edges` |
     | R | `radial_network` (hidden features u and last map V) |
-    | sum_j phi | `convolution` |
+    | sum_j phi | `convolution`, or `species_pooling` where h_j is known from z_j |
     | 1/lambda | `pooling_factor`, or 1 / `density` of each atom |
     | W, W_z, or W_z W | `after_pooling`, applied one after the other |
 
@@ -55,6 +56,7 @@ class AtomicBasis(nn.Module):
         pooling_factor: 1 / lambda.
         after_pooling: linear maps.
         density: lambda_i of each atom, beside the factor, or None.
+        species_pooling: the first layer's sum over neighbours, where it is cheaper, or None.
 
     Source: Batatia et al. 2025, one-particle and atomic basis.
     """
@@ -67,6 +69,7 @@ class AtomicBasis(nn.Module):
         pooling_factor: float,
         after_pooling: list[nn.Module],
         density: Density | None = None,
+        species_pooling: SpeciesPooling | None = None,
     ) -> None:
         super().__init__()
         self.before_edges = before_edges
@@ -74,30 +77,62 @@ class AtomicBasis(nn.Module):
         self.convolution = convolution
         self.pooling_factor, self.density = pooling_factor, density
         self.after_pooling = nn.ModuleList(after_pooling)
+        self.species_pooling = species_pooling
 
     def forward(
         self,
         h: Float[Tensor, "nodes dim_in"],
         edges: Edges,
         species: Int[Tensor, " nodes"],
+        of_element: Float[Tensor, "elements dim_in"] | None = None,
     ) -> Float[Tensor, "nodes dim_out"]:
-        """Return A of every node."""
-        if self.before_edges is not None:
-            h = self.before_edges(h, species)
+        """Return A of every node.
+
+        Args:
+            h: features.
+            edges: edges.
+            species: element of each node.
+            of_element: features of each element, in the first layer, where h has no others.
+        """
         u = self.radial_network(edges.radial_basis, edges.envelope)  # (edges, hidden)
+        if self.species_pooling is not None and of_element is not None:
+            h_z = self.mix(of_element, torch.arange(len(of_element), device=species.device))
+            a = self.species_pooling(h_z, edges, u, self.radial_weights, species)
+        else:
+            a = self.convolve(self.mix(h, species), edges, u, species)
+        if self.density is not None:
+            a = a / self.density(edges, len(a))
+        for linear in self.after_pooling:
+            a = linear(a, species)
+        return a
+
+    @property
+    def radial_weights(self) -> Float[Tensor, "types hidden n_weights"]:
+        """V / lambda: one product with the weights saves one with every atom."""
+        network = self.radial_network
+        return network.last * (network.last_factor * self.pooling_factor)
+
+    def mix(
+        self, h: Float[Tensor, "rows dim_in"], species: Int[Tensor, " rows"]
+    ) -> Float[Tensor, "rows dim_mixed"]:
+        """Mix the channels of h before the edges."""
+        return h if self.before_edges is None else self.before_edges(h, species)
+
+    def convolve(
+        self,
+        h: Float[Tensor, "nodes dim_mixed"],
+        edges: Edges,
+        u: Float[Tensor, "edges hidden"],
+        species: Int[Tensor, " nodes"],
+    ) -> Float[Tensor, "nodes dim_pooled"]:
+        """Return (1/lambda) sum_j phi(j -> i)."""
         types = self.radial_network.edge_types(species, edges.senders, edges.receivers)
-        a = self.convolution(
+        return self.convolution(
             h,
             edges.harmonics,
             u,
-            self.radial_network.weights,
+            self.radial_weights,
             types,
             edges.senders,
             edges.receivers,
         )
-        a = a * self.pooling_factor  # (nodes, pooled)
-        if self.density is not None:
-            a = a / self.density(edges, a.shape[0])
-        for linear in self.after_pooling:
-            a = linear(a, species)
-        return a

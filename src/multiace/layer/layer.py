@@ -29,9 +29,20 @@ class Layer(nn.Module):
         self.update = update
 
     def forward(
-        self, h: Float[Tensor, "nodes dim_in"], edges: Edges, species: Int[Tensor, " nodes"]
+        self,
+        h: Float[Tensor, "nodes dim_in"],
+        edges: Edges,
+        species: Int[Tensor, " nodes"],
+        of_element: Float[Tensor, "elements dim_in"] | None = None,
     ) -> Float[Tensor, "nodes dim_out"]:
-        """Return h^(t+1) of every node."""
-        a = self.atomic_basis(h, edges, species)
+        """Return h^(t+1) of every node.
+
+        Args:
+            h: h^(t).
+            edges: edges.
+            species: element of each node.
+            of_element: h^(0) of each element, in the first layer.
+        """
+        a = self.atomic_basis(h, edges, species, of_element)
         m = a if self.message is None else self.message(a, species)
         return self.update(m, h, species)

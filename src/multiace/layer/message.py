@@ -51,5 +51,5 @@ class Message(nn.Module):
 
     @property
     def path_weights(self) -> Float[Tensor, "elements paths channels"]:
-        """w of all irreps and orders, in the order of the table's paths."""
+        """W of all irreps and orders, in the order of the table's paths."""
         return torch.cat(list(self.weights.values()), dim=1)

@@ -42,4 +42,9 @@ class ChemicalEmbedding(nn.Module):
 
     def forward(self, species: Int[Tensor, " nodes"]) -> Float[Tensor, "nodes channels"]:
         """Return h^(0) of every node."""
-        return self.weights[species] * self.factor
+        return self.of_element[species]
+
+    @property
+    def of_element(self) -> Float[Tensor, "elements channels"]:
+        """h^(0) of every element."""
+        return self.weights * self.factor

@@ -1,0 +1,35 @@
+// rho_{i z k lm} = sum_{j in N(i), z_j = z} u_k(j -> i) Y_lm(j -> i) and its derivatives.
+//
+// | symbol | argument | shape |
+// |---|---|---|
+// | z_j | elements | (edges) |
+// | Y | harmonics | (edges, n_harmonics) |
+// | u | hidden | (edges, n_hidden) |
+// | rho | density | (nodes, n_harmonics, n_elements, n_hidden) |
+#pragma once
+
+#include <cstdint>
+
+extern "C" {
+
+struct MultiaceNeighbourDensity {
+  int64_t n_nodes, n_edges, n_elements, n_harmonics, n_hidden, n_threads;
+  const int64_t *elements, *receivers;
+  const void *harmonics, *hidden, *cotangent;
+  const void *harmonics_dot, *hidden_dot;  // each may be null: zero
+  // Results; those that are null are not computed.
+  void* density;  // forward; double backward: its tangent
+  void *harmonics_gradient, *hidden_gradient;
+  int64_t add_harmonics_gradient;  // whether harmonics_gradient is added to
+};
+
+// density
+int multiace_neighbour_density_forward_f32(const MultiaceNeighbourDensity*);
+int multiace_neighbour_density_forward_f64(const MultiaceNeighbourDensity*);
+// gradients of <cotangent, density>
+int multiace_neighbour_density_backward_f32(const MultiaceNeighbourDensity*);
+int multiace_neighbour_density_backward_f64(const MultiaceNeighbourDensity*);
+// tangents, along the dots, of the density and of the gradients
+int multiace_neighbour_density_double_backward_f32(const MultiaceNeighbourDensity*);
+int multiace_neighbour_density_double_backward_f64(const MultiaceNeighbourDensity*);
+}
