@@ -34,3 +34,6 @@ COULOMB: Final = HARTREE * BOHR
 
 MEV: Final = 1e-3
 """One meV in eV."""
+
+FEMTOSECOND: Final = 1e-15 / (1e-10 * (1.66053906660e-27 / 1.602176634e-19) ** 0.5)
+"""One fs in Å (u/eV)^(1/2), the unit of time that belongs to eV, Å and atomic mass units."""

@@ -16,6 +16,7 @@ from multiace.cli.demo import demo
 from multiace.cli.describe import describe
 from multiace.cli.evaluate import evaluate
 from multiace.cli.import_model import import_model
+from multiace.cli.md import md
 from multiace.cli.train import train
 
 USER_ERROR = 2
@@ -32,6 +33,7 @@ app = typer.Typer(
 app.command()(describe)
 app.command()(train)
 app.command()(evaluate)
+app.command()(md)
 app.command()(demo)
 app.command("import")(import_model)
 
