@@ -101,7 +101,7 @@ class AtomicBasis(nn.Module):
         else:
             a = self.convolve(self.mix(h, species), edges, u, species)
         if self.density is not None:
-            a = a / self.density(edges, len(a))
+            a = a / self.density(edges, a.shape[0])
         for linear in self.after_pooling:
             a = linear(a, species)
         return a

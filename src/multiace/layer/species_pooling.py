@@ -69,7 +69,7 @@ class SpeciesPooling(nn.Module):
             species: element of each node.
         """
         elements = species[edges.senders]
-        rho = self.density(edges.harmonics, hidden, elements, edges.receivers, len(species))
+        rho = self.density(edges.harmonics, hidden, elements, edges.receivers, species.shape[0])
         matrices = self.matrices(of_element, weights)
         return self.map(rho, matrices, species if self.per_element else None)
 
