@@ -20,4 +20,20 @@ struct MultiaceSpline {
 
 int multiace_spline_basis_f32(const MultiaceSpline*);
 int multiace_spline_basis_f64(const MultiaceSpline*);
+
+struct MultiaceSplineFunctions {
+  int64_t n_edges, n_functions, n_knots;
+  const int64_t *knots, *edge_types;  // edge_types may be null: one table
+  const void *basis, *slope, *table;  // table: (types, n_knots, n_functions)
+  void *values, *slopes;              // (edges, n_functions)
+  const void* cotangent;              // of the values
+  void* distance_gradient;            // (edges), added to
+};
+
+// values and slopes
+int multiace_spline_functions_forward_f32(const MultiaceSplineFunctions*);
+int multiace_spline_functions_forward_f64(const MultiaceSplineFunctions*);
+// distance_gradient += <cotangent, slopes> of each edge
+int multiace_spline_functions_backward_f32(const MultiaceSplineFunctions*);
+int multiace_spline_functions_backward_f64(const MultiaceSplineFunctions*);
 }

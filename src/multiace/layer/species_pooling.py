@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Literal
-
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
@@ -30,7 +28,7 @@ class SpeciesPooling(nn.Module):
         table: couplings of the convolution that this replaces; its input is scalars.
         n_elements: chemical elements of the model.
         n_hidden: hidden features u.
-        species: what V depends on.
+        species: what V depends on: none, sender, receiver or pair.
 
     Source: Drautz, Phys. Rev. B 99, 014104 (2019), eq. 14 (the density); Batatia et al. 2025.
     """
@@ -41,7 +39,7 @@ class SpeciesPooling(nn.Module):
         table: ConvolutionTable,
         n_elements: int,
         n_hidden: int,
-        species: Literal["none", "sender", "receiver", "pair"],
+        species: str,
     ) -> None:
         super().__init__()
         self.table, self.n_elements, self.species = table, n_elements, species

@@ -15,6 +15,8 @@ from multiace.elements import ElementError, format_elements
 from multiace.geometry.graph import Graph
 from multiace.layer.atomic_basis import AtomicBasis
 from multiace.layer.layer import Layer
+from multiace.layer.linear import EquivariantLinear
+from multiace.layer.species_pooling import SpeciesPooling
 from multiace.plan.arrays import Array, Rows
 from multiace.plan.radial import RadialFunctions
 from multiace.plan.sources import NetworkSource
@@ -181,12 +183,9 @@ class Plan:
     def _lay_layer(self, t: int, layer: Layer, layout: LayerLayout) -> list[Step]:
         """Lay out h^(t) -> A -> B -> m -> h^(t+1) and the readout of h^(t+1)."""
         steps: list[Step] = []
-        a = self._lay_pooling(t, layer.atomic_basis, layout, steps)
-        basis, update, out = layer.atomic_basis, layer.update, self._h[t + 1]
-        mixed = [layout.mixed, layout.atomic_basis][-len(basis.after_pooling) :]
-        chain = [
-            (linear, irreps.dim) for linear, irreps in zip(basis.after_pooling, mixed, strict=True)
-        ]
+        a, maps = self._lay_pooling(t, layer, layout, steps)
+        update, out = layer.update, self._h[t + 1]
+        chain: list[tuple[nn.Module, int]] = [(linear, linear.irreps_out.dim) for linear in maps]
         if layer.message is not None:
             chain.append((layer.message, layout.message.dim))
         if update.linear is not None:
@@ -211,23 +210,57 @@ class Plan:
         return steps
 
     def _lay_pooling(
-        self, t: int, basis: AtomicBasis, layout: LayerLayout, steps: list[Step]
-    ) -> Array:
-        """Lay out the sum over neighbours, (1/lambda) sum_j phi(j -> i)."""
-        h = self._array("nodes", layout.convolved.dim, differentiable=t > 0)
-        before = steps if t > 0 else self._of_species
-        mixing = nn.Identity() if basis.before_edges is None else basis.before_edges
-        before.append(self._lay.rows(mixing, self._h[t], h, "nodes"))
-        a = self._array("owned", layout.pooled.dim)
+        self, t: int, layer: Layer, layout: LayerLayout, steps: list[Step]
+    ) -> tuple[Array, list[EquivariantLinear]]:
+        """Lay out (1/lambda) sum_j phi(j -> i); return it and the maps that remain."""
+        basis = layer.atomic_basis
+        maps = [cast(EquivariantLinear, linear) for linear in basis.after_pooling]
         source = self._radial.sources[t]
-        steps.append(self._lay.convolution(basis.convolution, source, h, self._harmonics, a))
+        pooling = basis.species_pooling
+        if pooling is not None and isinstance(source, NetworkSource) and self._lay.bound:
+            # a single map that nothing comes after writes h^(t+1) itself
+            update = layer.update
+            after = (*maps[1:], layer.message, update.linear, update.nonlinearity)
+            fold = basis.density is None and any(module is not None for module in after)
+            first = maps.pop(0) if fold else None
+            a = self._lay_density(basis, pooling, source, first, steps)
+        else:
+            h = self._array("nodes", layout.convolved.dim, differentiable=t > 0)
+            before = steps if t > 0 else self._of_species
+            mixing = nn.Identity() if basis.before_edges is None else basis.before_edges
+            before.append(self._lay.rows(mixing, self._h[t], h, "nodes"))
+            a = self._array("owned", layout.pooled.dim)
+            steps.append(self._lay.convolution(basis.convolution, source, h, self._harmonics, a))
         if basis.density is None:
-            return a
+            return a, maps
         density, pooled = self._array("owned", 1), self._array("owned", *a.shape)
         of_edges = partial(self._radial.density, basis.density)
         steps.append(Differentiated(of_edges, [self._distances], [density]))
         steps.append(Differentiated(_quotient, [a, density], [pooled]))
-        return pooled
+        return pooled, maps
+
+    def _lay_density(
+        self,
+        basis: AtomicBasis,
+        pooling: SpeciesPooling,
+        source: NetworkSource,
+        first: EquivariantLinear | None,
+        steps: list[Step],
+    ) -> Array:
+        """Lay out sum_{z k} rho V h, the first map after pooling folded into V h."""
+        rho = self._array("owned", pooling.irreps_in.dim)
+        steps.append(self._lay.density(len(self.potential.elements), source, self._harmonics, rho))
+        every = torch.arange(len(self.potential.elements))
+        with torch.no_grad():
+            h = basis.mix(self._model.embedding.of_element, every)
+            matrices = pooling.matrices(h, source.weights)
+            out, per_element = pooling.table.irreps_out, pooling.per_element
+            if first is not None:
+                out, per_element = first.irreps_out, per_element or first.per_element
+                matrices = {irrep: matrices[irrep] @ w for irrep, w in first.matrices.items()}
+        a = self._array("owned", out.dim)
+        steps.append(self._lay.map(pooling.irreps_in, out, matrices, per_element, rho, a))
+        return a
 
     # ---- running -----------------------------------------------------------------------------
 

@@ -90,8 +90,7 @@ class RadialFunctions:
     def _networks(self) -> tuple[list[RadialSource], list[Step]]:
         sources: list[RadialSource] = []
         for basis in self._bases:
-            network = basis.radial_network
-            weights = network.weights.detach() * basis.pooling_factor
+            network, weights = basis.radial_network, basis.radial_weights.detach()
             hidden = Array("edges", (weights.shape[1],), self._dtype)
             sources.append(NetworkSource(hidden, weights.contiguous(), network))
 
@@ -109,7 +108,7 @@ class RadialFunctions:
         functions = copy.deepcopy(self._model.edge_functions).double()
         pairs = _pairs(functions, self._bases, present)
         found: _Splines = {}
-        rows = len(pairs) * sum(_n_weights(basis) for basis in self._bases)
+        rows = len(pairs) * sum(_n_functions(basis) for basis in self._bases)
         n = FEWEST
         while rows * (ROWS * n + 1) * self._dtype.itemsize <= BUDGET:
             coarser = (
@@ -146,12 +145,22 @@ class RadialFunctions:
         for n, (sender, receiver) in enumerate(splines):
             type_of_pair[sender, receiver] = n
         single = list(splines) == [_ANY]
+        pairs = None if single else type_of_pair
         sources: list[RadialSource] = []
+        steps: list[Step] = [step]
         for t, basis in enumerate(self._bases):
             table = torch.stack([torch.from_numpy(row[t].table) for row in splines.values()])
-            table = (table * basis.pooling_factor).to(self._dtype).contiguous()
-            sources.append(SplineSource(step, table, None if single else type_of_pair))
-        return sources, [step]
+            if basis.species_pooling is None:
+                table = (table * basis.pooling_factor).to(self._dtype).contiguous()
+                sources.append(SplineSource(step, table, pairs))
+                continue
+            splined = SplineSource(step, table.to(self._dtype).contiguous(), pairs)
+            hidden = Array("edges", (table.shape[2],), self._dtype)
+            values = self._bound.SplineFunctions(step, splined.table, splined.edge_types, hidden)
+            steps.append(values)
+            weights = basis.radial_weights.detach().contiguous()
+            sources.append(NetworkSource(hidden, weights, basis.radial_network))
+        return sources, steps
 
 
 _Splines = dict[tuple[int, int], list[Spline]]
@@ -170,14 +179,20 @@ def _pairs(
     return [(sender, receiver) for sender in present for receiver in present]
 
 
-def _n_weights(basis: AtomicBasis) -> int:
+def _n_functions(basis: AtomicBasis) -> int:
+    """How many functions of the distance are tabulated: R, or u where rho is summed of it."""
+    if basis.species_pooling is not None:
+        return basis.radial_network.last.shape[1]
     return cast(ConvolutionTable, basis.convolution.table).n_weights
 
 
 def _radial_function(
     functions: EdgeFunctions, basis: AtomicBasis, pair: tuple[int, int]
 ) -> Functions:
-    """Return R(r) = u(r) V of one layer for one pair of elements, in float64, with its slopes."""
+    """Return what is tabulated of one layer for one pair of elements, in float64, with slopes.
+
+    That is R(r) = u(r) V, or u(r) itself where densities of u are summed.
+    """
     network = copy.deepcopy(basis.radial_network).double()
     species, ends = torch.tensor(pair), torch.zeros(1, dtype=torch.int64)
     types = network.edge_types(species, ends, ends + 1)
@@ -189,6 +204,8 @@ def _radial_function(
         return network(edges.radial_basis, edges.envelope)
 
     hidden_with_slopes = with_slopes(hidden)
+    if basis.species_pooling is not None:
+        return hidden_with_slopes
 
     def radial(r: Tensor) -> tuple[np.ndarray, np.ndarray]:
         u, slopes = hidden_with_slopes(r)

@@ -15,9 +15,10 @@ from multiace.layer.message import Message
 from multiace.layer.update import Select
 from multiace.o3.irreps import Irreps
 from multiace.plan.arrays import Array, Rows
+from multiace.plan.mlp import ReadMLP
 from multiace.plan.sources import NetworkSource, RadialSource
 from multiace.plan.topology import Topology
-from multiace.readout import LinearReadout
+from multiace.readout import LinearReadout, MLPReadout
 
 
 @runtime_checkable
@@ -152,6 +153,11 @@ class Lay:
     def __init__(self, kernels: Kernels, topology: Callable[[], Topology]) -> None:
         self._bound, self._topology = kernels.steps, topology
 
+    @property
+    def bound(self) -> bool:
+        """Whether kernels are bound to arrays."""
+        return self._bound is not None
+
     def edge_basis(
         self, module: nn.Module, vectors: Array, distances: Array, harmonics: Array
     ) -> Step:
@@ -175,6 +181,28 @@ class Lay:
             return [pooled[: top.n_owned]]
 
         return Differentiated(pool, [h, harmonics, source.hidden], [a])
+
+    def density(
+        self, n_elements: int, source: NetworkSource, harmonics: Array, density: Array
+    ) -> Step:
+        """Lay out the density of neighbours; only where kernels are bound."""
+        assert self._bound is not None
+        return self._bound.SumDensity(n_elements, source.hidden, harmonics, density)
+
+    def map(
+        self,
+        irreps_in: Irreps,
+        irreps_out: Irreps,
+        matrices: dict[str, Tensor],
+        per_element: bool,
+        x: Array,
+        y: Array,
+    ) -> Step:
+        """Lay out a linear map of owned nodes with given matrices; where kernels are bound."""
+        assert self._bound is not None
+        return self._bound.MapRows(
+            irreps_in, irreps_out, matrices, per_element, x, y, _n_owned, add=False
+        )
 
     def rows(self, module: nn.Module, x: Array, y: Array, rows: Rows, *, add: bool = False) -> Step:
         """Lay out a part that maps each node by itself."""
@@ -206,6 +234,8 @@ class Lay:
             return self._bound.MapRows(
                 features, out, weights, False, h, energies, _n_owned, add=False
             )
+        if isinstance(module, MLPReadout):
+            return ReadMLP(module, h, energies)
         return Differentiated(lambda h: [module(h)], [h], [energies], rows="owned")
 
 

@@ -13,7 +13,14 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from multiace.kernels.cpu import convolution, edge_basis, gate, linear, polynomial_product
+from multiace.kernels.cpu import (
+    convolution,
+    edge_basis,
+    gate,
+    linear,
+    neighbour_density,
+    polynomial_product,
+)
 from multiace.kernels.cpu.differentiable import threads
 from multiace.kernels.cpu.gate import Gate
 from multiace.kernels.cpu.library import library, pointer
@@ -117,6 +124,126 @@ class SplineBasis:
 
     def backward(self) -> None:
         """Nothing: convolutions write the gradient by the distance themselves."""
+
+
+class SplineFunctionsArguments(ctypes.Structure):
+    """`MultiaceSplineFunctions` of csrc/spline.h."""
+
+    _fields_ = (
+        *((name, ctypes.c_int64) for name in "n_edges n_functions n_knots".split()),
+        *((name, ctypes.c_void_p) for name in "knots edge_types basis slope table".split()),
+        *((name, ctypes.c_void_p) for name in "values slopes cotangent distance_gradient".split()),
+    )
+
+
+class SplineFunctions:
+    """Functions of the distance by splines, such as the hidden features u.
+
+    Args:
+        basis: knots and weights.
+        table: (types, knots, functions).
+        edge_types: topology -> which table each edge takes, or None.
+        values: the functions.
+    """
+
+    def __init__(
+        self,
+        basis: SplineBasis,
+        table: Tensor,
+        edge_types: Callable[[Topology], Tensor | None],
+        values: Array,
+    ) -> None:
+        self.basis, self.edge_types, self.values = basis, edge_types, values
+        self._slopes = table.new_empty((0, table.shape[2]))
+        names = ("spline_functions_forward", "spline_functions_backward")
+        self._kernels = [
+            BoundKernel(name, table.dtype, SplineFunctionsArguments()) for name in names
+        ]
+        for kernel in self._kernels:
+            kernel.set(n_functions=table.shape[2], n_knots=table.shape[1], table=table)
+
+    def bind(self, top: Topology, moved: bool) -> None:
+        """Take the edges there are."""
+        n, basis = len(top.senders), self.basis
+        if n > len(self._slopes):
+            self._slopes = self._slopes.new_empty((int(1.1 * n) + 1, self._slopes.shape[1]))
+        types = self.edge_types(top)
+        for kernel in self._kernels:
+            kernel.set(
+                n_edges=n,
+                knots=basis.knots,
+                edge_types=types,
+                basis=basis.basis,
+                slope=basis.slope,
+                slopes=self._slopes,
+            )
+        self._kernels[0].set(values=self.values.value)
+        self._kernels[1].set(
+            cotangent=self.values.gradient, distance_gradient=basis.distances.gradient
+        )
+
+    def forward(self) -> None:
+        """Evaluate the functions and their slopes."""
+        self._kernels[0].run()
+
+    def backward(self) -> None:
+        """Add the gradient by the distance."""
+        self._kernels[1].run()
+
+
+class SumDensity:
+    """The density of neighbours of each element.
+
+    Args:
+        n_elements: elements of the potential.
+        hidden: u.
+        harmonics: Y.
+        density: rho of the owned nodes.
+    """
+
+    def __init__(self, n_elements: int, hidden: Array, harmonics: Array, density: Array) -> None:
+        self.hidden, self.harmonics, self.density = hidden, harmonics, density
+        names = ("neighbour_density_forward", "neighbour_density_backward")
+        dtype = density.value.dtype
+        self._kernels = [BoundKernel(name, dtype, neighbour_density.Arguments()) for name in names]
+        for kernel in self._kernels:
+            kernel.set(
+                n_elements=n_elements,
+                n_harmonics=harmonics.value.shape[1],
+                n_hidden=hidden.value.shape[1],
+            )
+
+    def bind(self, top: Topology, moved: bool) -> None:
+        """Take the edges there are."""
+        elements = top.species[top.senders]
+        for kernel in self._kernels:
+            kernel.set(
+                n_nodes=top.n_owned,
+                n_edges=len(top.senders),
+                n_threads=threads(),
+                elements=elements,
+                receivers=top.receivers,
+            )
+        if not moved:
+            return
+        hidden, harmonics, density = self.hidden, self.harmonics, self.density
+        for kernel in self._kernels:
+            kernel.set(hidden=hidden.value, harmonics=harmonics.value)
+        self._kernels[0].set(density=density.value)
+        self._kernels[1].set(
+            cotangent=density.gradient,
+            hidden_gradient=hidden.gradient,
+            harmonics_gradient=harmonics.gradient,
+            add_harmonics_gradient=1,
+        )
+
+    def forward(self) -> None:
+        """Sum over neighbours."""
+        self._kernels[0].run()
+
+    def backward(self) -> None:
+        """Write the gradient by u; add that by Y."""
+        self._kernels[1].run()
 
 
 class Convolve:
