@@ -16,7 +16,7 @@ namespace {
 
 constexpr int64_t kRowsOfBlock = 96;
 
-enum class Pass { kForward, kBackward, kDoubleBackward };
+enum class Pass { kForward, kBackward, kDoubleBackward, kTangent };
 
 template <class T>
 const T* as(const void* p) {
@@ -61,7 +61,8 @@ void copy_or_clear(const T* from, int64_t n, T* to) {
 /// The layers for one block of edges after the other.
 template <class T, Pass P, Function F>
 class Worker {
-  static constexpr bool kTangent = P == Pass::kDoubleBackward;
+  static constexpr bool kTangent = P == Pass::kDoubleBackward || P == Pass::kTangent;
+  static constexpr bool kPullsBack = P == Pass::kBackward || P == Pass::kDoubleBackward;
   static constexpr int64_t kRowsOfEdge = kTangent ? 2 : 1;
 
  public:
@@ -74,7 +75,7 @@ class Worker {
     widest_ = *std::max_element(c.widths, c.widths + c.n_layers + 1);
     for (int64_t l = 0; l <= c.n_layers; ++l) {
       u_.push_back(scratch.array<T>(kRowsOfBlock * c.widths[l]));
-      slope_.push_back(P == Pass::kForward ? nullptr : scratch.array<T>(kRowsOfBlock * c.widths[l]));
+      slope_.push_back(!kPullsBack ? nullptr : scratch.array<T>(kRowsOfBlock * c.widths[l]));
     }
     g_ = scratch.array<T>(kRowsOfBlock * widest_);
     next_g_ = scratch.array<T>(kRowsOfBlock * widest_);
@@ -85,7 +86,7 @@ class Worker {
     first_ = first, n_ = n;
     forward();
     if (c_.features) write_features();
-    if (P != Pass::kForward) backward();
+    if (kPullsBack) backward();
   }
 
  private:
@@ -116,27 +117,30 @@ class Worker {
     const T constant = static_cast<T>(c_.constant);
     for (int64_t k = 0; k < size; k += kWidth<T>) {
       const int n = static_cast<int>(std::min<int64_t>(kWidth<T>, size - k));
-      const auto f = derivatives<T, F, static_cast<int>(P)>(load(z + k, n), constant);
+      constexpr int kOrder = P == Pass::kTangent ? 1 : static_cast<int>(P);
+      const auto f = derivatives<T, F, kOrder>(load(z + k, n), constant);
       store(z + k, f.f, n);
-      if constexpr (P != Pass::kForward) store(slope + k, f.first, n);
+      if constexpr (kPullsBack) store(slope + k, f.first, n);
       if constexpr (kTangent) {
         const Vector<T> z_dot = load(z + size + k, n);
         store(z + size + k, f.first * z_dot, n);
-        store(slope + size + k, f.second * z_dot, n);
+        if constexpr (kPullsBack) store(slope + size + k, f.second * z_dot, n);
       }
     }
   }
 
-  /// s u, or s u dot + s dot u.
+  /// s u, its tangent s u dot + s dot u, or both.
   void write_features() const {
     const int64_t w = width(c_.n_layers);
     const T *u = u_[c_.n_layers], *u_dot = u + n_ * w;
     const T *s = at<T>(c_.envelope, first_, 1), *s_dot = at<T>(c_.envelope_dot, first_, 1);
-    T* to = at<T>(c_.features, first_, w);
+    T *to = at<T>(c_.features, first_, w), *to_dot = at<T>(c_.features_dot, first_, w);
+    if (P == Pass::kDoubleBackward) std::swap(to, to_dot);
     for (int64_t e = 0; e < n_; ++e) {
       const T factor = s ? s[e] : T(1), factor_dot = kTangent && s_dot ? s_dot[e] : T(0);
-      for (int64_t k = e * w; k < (e + 1) * w; ++k)
-        to[k] = kTangent ? factor * u_dot[k] + factor_dot * u[k] : factor * u[k];
+      for (int64_t k = e * w; to && k < (e + 1) * w; ++k) to[k] = factor * u[k];
+      for (int64_t k = e * w; kTangent && to_dot && k < (e + 1) * w; ++k)
+        to_dot[k] = factor * u_dot[k] + factor_dot * u[k];
     }
   }
 
@@ -256,6 +260,8 @@ using multiace::Pass;
 
 int multiace_radial_network_forward_f32(const MultiaceRadialNetwork* c) { return dispatch<float, Pass::kForward>(c); }
 int multiace_radial_network_forward_f64(const MultiaceRadialNetwork* c) { return dispatch<double, Pass::kForward>(c); }
+int multiace_radial_network_tangent_f32(const MultiaceRadialNetwork* c) { return dispatch<float, Pass::kTangent>(c); }
+int multiace_radial_network_tangent_f64(const MultiaceRadialNetwork* c) { return dispatch<double, Pass::kTangent>(c); }
 int multiace_radial_network_backward_f32(const MultiaceRadialNetwork* c) {
   return dispatch<float, Pass::kBackward>(c);
 }

@@ -180,8 +180,12 @@ class RadialNetwork(nn.Module):
             basis: e, enveloped already or not.
             envelope: factor of the radial functions, or None if it is in the basis.
         """
-        weights = [w * factor for w, factor in zip(self.hidden, self.factors, strict=True)]
-        return self.kernel(basis, weights, list(self.biases), envelope)
+        return self.kernel(basis, self.matrices, list(self.biases), envelope)
+
+    @property
+    def matrices(self) -> list[Float[Tensor, "width_in width_out"]]:
+        """W of the hidden layers, ready to be multiplied with."""
+        return [w * factor for w, factor in zip(self.hidden, self.factors, strict=True)]
 
     @property
     def weights(self) -> Float[Tensor, "types hidden n_weights"]:

@@ -20,7 +20,7 @@ from multiace.one_particle.basis import EdgeFunctions, Edges
 from multiace.plan.arrays import Array
 from multiace.plan.sources import NetworkSource, RadialSource, SplineSource
 from multiace.plan.spline import FEWEST, ROWS, Functions, Spline, fit_spline, with_slopes
-from multiace.plan.steps import Differentiated, Step
+from multiace.plan.steps import Differentiated, RadialHidden, Step
 from multiace.plan.topology import Topology
 from multiace.potential import Potential
 
@@ -94,14 +94,31 @@ class RadialFunctions:
             hidden = Array("edges", (weights.shape[1],), self._dtype)
             sources.append(NetworkSource(hidden, weights.contiguous(), network))
 
+        arrays = [cast(NetworkSource, source).hidden for source in sources]
+        if self._bound is not None:
+            layers = [
+                self._bound.HiddenFeatures(
+                    basis.radial_network.kernel,
+                    [matrix.detach() for matrix in basis.radial_network.matrices],
+                    [bias.detach() for bias in basis.radial_network.biases],
+                    self._distances,
+                    hidden,
+                )
+                for basis, hidden in zip(self._bases, arrays, strict=True)
+            ]
+            return sources, [RadialHidden(self._radial_basis, self._distances, layers)]
+
         def hidden_features(distances: Tensor) -> list[Tensor]:
             edges = self.edges(distances)
             return [
                 basis.radial_network(edges.radial_basis, edges.envelope) for basis in self._bases
             ]
 
-        arrays = [cast(NetworkSource, source).hidden for source in sources]
         return sources, [Differentiated(hidden_features, [self._distances], arrays)]
+
+    def _radial_basis(self, distances: Tensor) -> tuple[Tensor, Tensor | None]:
+        top = self._topology()
+        return self._model.edge_functions.radial(distances, top.senders, top.receivers, top.species)
 
     def _fit(self, present: Sequence[int], tolerance: float) -> _Splines | None:
         """Fit all splines on equally many intervals; return None if they are beyond the budget."""

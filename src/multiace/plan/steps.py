@@ -17,8 +17,25 @@ from multiace.o3.irreps import Irreps
 from multiace.plan.arrays import Array, Rows
 from multiace.plan.mlp import ReadMLP
 from multiace.plan.sources import NetworkSource, RadialSource
+from multiace.plan.spline import slopes_of
 from multiace.plan.topology import Topology
 from multiace.readout import LinearReadout, MLPReadout
+
+
+@runtime_checkable
+class HiddenFeatures(Protocol):
+    """Hidden features of one layer: `HiddenFeatures` of the kernels."""
+
+    def bind(self, top: Topology, moved: bool) -> None:
+        """Take the edges there are."""
+
+    def evaluate(
+        self, basis: Tensor, basis_slope: Tensor, envelope: Tensor | None, slope: Tensor | None
+    ) -> None:
+        """Write u and du/dr."""
+
+    def backward(self) -> None:
+        """Add the gradient by the distance."""
 
 
 @runtime_checkable
@@ -110,6 +127,47 @@ class Differentiated:
             else:
                 to.copy_(gradient) if gradient is not None else to.zero_()
         self._leaves, self._results = [], ()
+
+
+class RadialHidden:
+    """u_t(r) of every layer by its network, and du_t/dr beside it.
+
+    Args:
+        radial: distances -> radial basis and envelope of the weights.
+        distances: array of distances.
+        layers: kernels of each layer.
+    """
+
+    def __init__(
+        self,
+        radial: Callable[[Tensor], tuple[Tensor, Tensor | None]],
+        distances: Array,
+        layers: Sequence[HiddenFeatures],
+    ) -> None:
+        self.radial, self.distances, self.layers = radial, distances, list(layers)
+
+    def bind(self, top: Topology, moved: bool) -> None:
+        """Take the edges there are."""
+        for layer in self.layers:
+            layer.bind(top, moved)
+
+    def forward(self) -> None:
+        """Evaluate the networks."""
+        with torch.enable_grad():
+            distances = self.distances.value.detach().requires_grad_()
+            basis, envelope = self.radial(distances)
+            if envelope is None:
+                (basis_slope,), envelope_slope = slopes_of([basis], distances), None
+            else:
+                basis_slope, envelope_slope = slopes_of([basis, envelope], distances)
+                envelope = envelope.detach()
+        for layer in self.layers:
+            layer.evaluate(basis.detach(), basis_slope, envelope, envelope_slope)
+
+    def backward(self) -> None:
+        """Add the gradients by the distance."""
+        for layer in self.layers:
+            layer.backward()
 
 
 class Carry:

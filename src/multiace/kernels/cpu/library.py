@@ -16,7 +16,7 @@ from torch import Tensor
 
 _LOG = logging.getLogger("multiace")
 
-ABI_VERSION = 2
+ABI_VERSION = 3
 """Version of the C interface; a library with another one is refused."""
 
 INSTRUCTION_SETS = ("baseline", "avx2", "avx512")

@@ -31,6 +31,7 @@ class Arguments(ctypes.Structure):
         ("cotangent", ctypes.c_void_p),
         *((f"{name}_dot", ctypes.c_void_p) for name in _INPUTS),
         ("features", ctypes.c_void_p),
+        ("features_dot", ctypes.c_void_p),
         *((f"{name}_gradient", ctypes.c_void_p) for name in _INPUTS),
     )
 

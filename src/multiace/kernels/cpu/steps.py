@@ -7,7 +7,7 @@ energy's gradients by its inputs, adding where an input is shared with other ste
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -20,9 +20,10 @@ from multiace.kernels.cpu import (
     linear,
     neighbour_density,
     polynomial_product,
+    radial_network,
 )
 from multiace.kernels.cpu.differentiable import threads
-from multiace.kernels.cpu.gate import Gate
+from multiace.kernels.cpu.gate import FUNCTIONS, Gate
 from multiace.kernels.cpu.library import library, pointer
 from multiace.kernels.tables import ConvolutionTable, ProductTable
 from multiace.o3.irreps import Irreps
@@ -189,6 +190,80 @@ class SplineFunctions:
     def backward(self) -> None:
         """Add the gradient by the distance."""
         self._kernels[1].run()
+
+
+class HiddenFeatures:
+    """u(r) of a radial network and du/dr, both at once: r is the only thing that u depends on.
+
+    Args:
+        module: the radial network.
+        matrices: its hidden layers.
+        biases: their biases, or none at all.
+        distances: array of distances.
+        hidden: u.
+    """
+
+    def __init__(
+        self,
+        module: radial_network.RadialNetwork,
+        matrices: Sequence[Tensor],
+        biases: Sequence[Tensor],
+        distances: Array,
+        hidden: Array,
+    ) -> None:
+        self.distances, self.hidden = distances, hidden
+        dtype, activation = hidden.value.dtype, module.activation
+        width = hidden.value.shape[1]
+        n_basis = matrices[0].shape[0] if matrices else width
+        widths = [n_basis, *(matrix.shape[1] for matrix in matrices)]
+        self._forward = BoundKernel("radial_network_tangent", dtype, radial_network.Arguments())
+        self._forward.set(
+            n_layers=len(matrices),
+            widths=torch.tensor(widths, dtype=torch.int64),
+            function=FUNCTIONS[activation.name],
+            constant=activation.constant,
+            weights=torch.cat([matrix.flatten() for matrix in matrices]) if matrices else None,
+            biases=torch.cat(list(biases)) if biases else None,
+        )
+        arguments = SplineFunctionsArguments()
+        self._backward = BoundKernel("spline_functions_backward", dtype, arguments)
+        self._backward.set(n_functions=width)
+        self._slopes = hidden.value.new_empty((0, width))
+
+    def bind(self, top: Topology, moved: bool) -> None:
+        """Take the edges there are."""
+        n = len(top.senders)
+        if n > len(self._slopes):
+            self._slopes = self._slopes.new_empty((int(1.1 * n) + 1, self._slopes.shape[1]))
+        self._forward.set(
+            n_edges=n,
+            n_threads=threads(),
+            features=self.hidden.value,
+            features_dot=self._slopes,
+        )
+        self._backward.set(
+            n_edges=n,
+            slopes=self._slopes,
+            cotangent=self.hidden.gradient,
+            distance_gradient=self.distances.gradient,
+        )
+
+    def evaluate(
+        self,
+        basis: Tensor,
+        basis_slope: Tensor,
+        envelope: Tensor | None,
+        envelope_slope: Tensor | None,
+    ) -> None:
+        """Write u and du/dr, given e, de/dr, and the envelope of the weights and its slope."""
+        values = {"basis": basis, "basis_dot": basis_slope}
+        values |= {"envelope": envelope, "envelope_dot": envelope_slope}
+        self._forward.set(**{n: None if x is None else x.contiguous() for n, x in values.items()})
+        self._forward.run()
+
+    def backward(self) -> None:
+        """Add the gradient by the distance."""
+        self._backward.run()
 
 
 class SumDensity:
