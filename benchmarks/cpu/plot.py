@@ -23,7 +23,7 @@ def draw(content: dict[str, Any], path: Path) -> None:
     grids = {peer: result["grid"] for peer, result in content["peers"].items() if "grid" in result}
     n_panels = 1 + len(grids)
     figure, axes = plt.subplots(
-        1, n_panels, figsize=(5.6 + 3.6 * len(grids), 4.2), layout="constrained", squeeze=False
+        1, n_panels, figsize=(6.4 + 3.6 * len(grids), 4.6), layout="constrained", squeeze=False
     )
     _draw_ratios(axes[0, 0], content["records"])
     for panel, (peer, cases) in zip(axes[0, 1:], grids.items(), strict=True):
@@ -40,7 +40,8 @@ def _draw_ratios(axes: Any, records: dict[str, Any]) -> None:
     colours = [COLOURS["mace" if name.startswith("mace") else "nequip"] for name in names]
     bars = axes.barh([name.replace("_", " ") for name in names], ratios, color=colours)
     axes.bar_label(bars, fmt="%.0f", padding=3)
-    axes.set_xlabel("time of the peer / time of multiace, one thread")
+    axes.set_xlabel("time of the peer / of multiace")
+    axes.margins(x=0.12)
 
 
 def _draw_scaling(axes: Any, peer: str, cases: dict[str, Any]) -> None:

@@ -22,6 +22,7 @@ ROWS = (
     ("energy_forces", "spline", "_spline"),
     ("energy_forces", "autograd", "_autograd"),
     ("calculator", "exact", ""),
+    ("calculator", "spline", "_spline"),
     ("training_step", "exact", ""),
     ("training_step_with_optimiser", "exact", ""),
 )
