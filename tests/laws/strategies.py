@@ -155,6 +155,12 @@ def energy(draw: st.DrawFn) -> dict[str, Any]:
             "length": draw(number),
             "power": draw(number),
             "coulomb": 14.3996,
+            "coefficients": draw(
+                st.sampled_from([[0.1818, 0.5099, 0.2802, 0.02817], [0.2, 0.5, 0.25, 0.05]])
+            ),
+            "exponents": draw(
+                st.sampled_from([[3.2, 0.9423, 0.4028, 0.2016], [3.0, 0.9, 0.4, 0.2]])
+            ),
             "envelope_power": draw(st.integers(4, 7)),
             "ends_at": draw(st.none() | st.floats(1.0, 1.4)),
         }
