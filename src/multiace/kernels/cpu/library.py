@@ -6,6 +6,7 @@ import ctypes
 import hashlib
 import logging
 import os
+import sys
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -148,13 +149,12 @@ def installed_instruction_sets() -> dict[str, KernelLibrary]:
 
 def _find(instruction_set: str) -> KernelLibrary | None:
     """Return a library; of several, one that was built from the sources that are there."""
-    import multiace.kernels.cpu
-
-    paths = [  # an editable install has two folders
-        Path(folder) / "lib" / f"libmultiace_{instruction_set}.so"
-        for folder in multiace.kernels.cpu.__path__
-    ]
-    found = [KernelLibrary(path, instruction_set) for path in paths if path.exists()]
+    # an editable install has the code in the checkout and the libraries in site-packages, which
+    # `__path__` need not name: import hooks such as those of shape checkers replace it
+    folders = [Path(__file__).parent, *(Path(entry, "multiace/kernels/cpu") for entry in sys.path)]
+    paths = [folder / "lib" / f"libmultiace_{instruction_set}.so" for folder in folders]
+    existing = dict.fromkeys(path.resolve() for path in paths if path.exists())
+    found = [KernelLibrary(path, instruction_set) for path in existing]
     return max(found, key=lambda each: each.sources == source_digest(), default=None)
 
 
