@@ -3,13 +3,13 @@
 import ctypes
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 from tests.kernels.compiled import needs_compiled
 
-import multiace.kernels.cpu
 from multiace.kernels.cpu import library as loader
 from multiace.kernels.cpu.library import KernelLibrary, KernelLibraryError, library
 
@@ -85,11 +85,10 @@ def test_nothing_is_said_where_the_sources_are_not_there(monkeypatch, caplog):
 @needs_compiled
 def test_of_two_libraries_that_of_the_sources_is_loaded(monkeypatch, tmp_path):
     installed = library().path
-    copy = tmp_path / "lib" / "libmultiace_baseline.so"
-    copy.parent.mkdir()
+    copy = tmp_path / "multiace/kernels/cpu/lib/libmultiace_baseline.so"
+    copy.parent.mkdir(parents=True)
     shutil.copy(installed.parent / copy.name, copy)
-    folders = [str(tmp_path), str(installed.parents[1])]
-    monkeypatch.setattr(multiace.kernels.cpu, "__path__", folders)
+    monkeypatch.setattr("sys.path", [str(tmp_path), *sys.path])
     monkeypatch.setattr(
         KernelLibrary, "sources", property(lambda self: "old" if self.path == copy else "new")
     )
