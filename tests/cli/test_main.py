@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from multiace.cli import main as cli
 from multiace.cli.main import app
 
-COMMANDS = ["describe", "train", "evaluate", "import", "demo"]
+COMMANDS = ["describe", "train", "evaluate", "import", "demo", "data"]
 
 HELP = """
 import sys

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
+from multiace.cli.data import data
 from multiace.cli.demo import demo
 from multiace.cli.describe import describe
 from multiace.cli.evaluate import evaluate
@@ -36,6 +37,7 @@ app.command()(evaluate)
 app.command()(md)
 app.command()(demo)
 app.command("import")(import_model)
+app.add_typer(data)
 
 
 def main() -> None:

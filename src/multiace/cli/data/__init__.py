@@ -1,0 +1,17 @@
+"""`multiace data`: what is done with reference data before anything trains.
+
+One module a command. They import torch and ASE inside their functions, so that help is instant.
+"""
+
+from __future__ import annotations
+
+import typer
+
+from multiace.cli.data.check import check
+
+data = typer.Typer(
+    name="data",
+    help="Check reference data before anything trains.",
+    no_args_is_help=True,
+)
+data.command()(check)
