@@ -8,10 +8,12 @@ from __future__ import annotations
 import typer
 
 from multiace.cli.data.check import check
+from multiace.cli.data.fetch import fetch
 
 data = typer.Typer(
     name="data",
-    help="Check reference data before anything trains.",
+    help="Reference data: check, fetch.",
     no_args_is_help=True,
 )
 data.command()(check)
+data.command()(fetch)

@@ -1,0 +1,3 @@
+from tests.data.fetch.conftest import site
+
+__all__ = ["site"]
