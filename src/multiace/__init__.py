@@ -10,22 +10,24 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from multiace import presets
-    from multiace.checkpoint import load_model as load
+    from multiace.checkpoint import load
     from multiace.deploy.ase import ASECalculator
     from multiace.design import Design
+    from multiace.ensemble import Ensemble
     from multiace.geometry import Structure
     from multiace.potential import Potential
 
 __version__ = "0.1.0"
 
-__all__ = ["ASECalculator", "Design", "Potential", "Structure", "load", "presets"]
+__all__ = ["ASECalculator", "Design", "Ensemble", "Potential", "Structure", "load", "presets"]
 
 _HOMES = {
     "ASECalculator": ("multiace.deploy.ase", "ASECalculator"),
     "Design": ("multiace.design", "Design"),
+    "Ensemble": ("multiace.ensemble", "Ensemble"),
     "Potential": ("multiace.potential", "Potential"),
     "Structure": ("multiace.geometry", "Structure"),
-    "load": ("multiace.checkpoint", "load_model"),
+    "load": ("multiace.checkpoint", "load"),
 }
 
 

@@ -1,5 +1,6 @@
 """Files of weights: models and the states of training runs, as safetensors with JSON."""
 
+from multiace.checkpoint.load import load
 from multiace.checkpoint.model_file import (
     DTYPES,
     ModelDescription,
@@ -23,6 +24,7 @@ __all__ = [
     "ModelFileError",
     "build_potential",
     "describe_potential",
+    "load",
     "load_model",
     "parse_description",
     "read_tensors",

@@ -18,6 +18,7 @@ from multiace.cli.describe import describe
 from multiace.cli.evaluate import evaluate
 from multiace.cli.import_model import import_model
 from multiace.cli.md import md
+from multiace.cli.probe import probe
 from multiace.cli.train import train
 
 USER_ERROR = 2
@@ -38,6 +39,7 @@ app.command()(md)
 app.command()(demo)
 app.command("import")(import_model)
 app.add_typer(data)
+app.add_typer(probe)
 
 
 def main() -> None:

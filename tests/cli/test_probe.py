@@ -1,0 +1,85 @@
+"""`multiace probe`: files, tables and what is refused."""
+
+import json
+
+import numpy as np
+import pytest
+from ase import Atoms
+from ase.build import molecule
+from ase.io import write
+from typer.testing import CliRunner
+
+from multiace.checkpoint import save_model
+from multiace.cli.main import app
+
+
+@pytest.fixture
+def model(random_potential, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    save_model(tmp_path / "a.safetensors", random_potential)
+    save_model(tmp_path / "b.safetensors", random_potential)
+    write(tmp_path / "ethanol.xyz", molecule("CH3CH2OH"), format="extxyz")
+    return "a.safetensors"
+
+
+def run(*words: str):
+    return CliRunner().invoke(app, ["probe", *words])
+
+
+def test_a_scan_prints_its_numbers_and_writes_json_and_a_figure(model, tmp_path):
+    result = run(
+        "scan",
+        model,
+        "b.safetensors",
+        "--dimer",
+        "O,H",
+        "--range",
+        "0.8,2.5,9",
+        "--training",
+        "ethanol.xyz",
+        "--json",
+        "scan.json",
+        "--figure",
+        "scan.svg",
+    )
+    assert result.exit_code == 0, result.output
+    assert "minimum" in result.output
+    a, b = json.loads((tmp_path / "scan.json").read_text())["results"]
+    assert (a["subject"], b["subject"]) == ("a", "b")
+    assert a["panels"]["energy"]["series"][0]["x"] == np.linspace(0.8, 2.5, 9).tolist()
+    assert "training data" in (tmp_path / "scan.svg").read_text()
+
+
+def test_a_calculator_and_an_ensemble_are_scanned_too(model):
+    path = ("--structure", "ethanol.xyz", "--bond", "0,1", "--range", "1.3,1.9,4")
+    result = run("scan", model, "b.safetensors", "--ensemble", *path, "--reference", "ase:emt")
+    assert result.exit_code == 0, result.output
+    assert "energy_spread" in result.output
+    assert "reference_depth" in result.output
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ((), "A scan is given in one way"),
+        (("--dimer", "O,H", "--structures", "ethanol.xyz"), "A scan is given in one way"),
+        (("--structure", "ethanol.xyz"), "A scan is given in one way"),
+        (("--dimer", "O"), "needs two elements"),
+        (("--dimer", "O,H", "--range", "2,1,5"), "FROM below TO"),
+        (("--dimer", "O,H", "--range", "1,2"), "FROM,TO,POINTS"),
+        (("--structure", "ethanol.xyz", "--bond", "0,x", "--range", "1,2,3"), "whole numbers"),
+        (("--structure", "ethanol.xyz", "--bond", "0,1"), "needs --range"),
+        (("--structure", "ethanol.xyz", "--frame", "7", "--bond", "0,1"), "there is no 7"),
+        (("--dimer", "O,H", "--reference", "ase:nothing"), "not a calculator of ASE"),
+    ],
+)
+def test_bad_scans_are_refused(model, words, message):
+    result = run("scan", model, *words)
+    assert isinstance(result.exception, ValueError)
+    assert message in str(result.exception)
+
+
+def test_isolated_atoms_have_no_bond(model, tmp_path):
+    write(tmp_path / "far.xyz", Atoms("H2", [[0, 0, 0], [9, 0, 0]]), format="extxyz")
+    result = run("scan", model, "--structure", "far.xyz", "--bond", "0,1", "--range", "1,2,3")
+    assert result.exit_code == 0, result.output
