@@ -1,0 +1,259 @@
+"""A panel as the JSON that plotly.js draws; colours stay names until the page knows its theme.
+
+A colour is written `$name` or `$name/opacity`: `page.js` puts the value of the theme in its place.
+"""
+
+from __future__ import annotations
+
+import base64
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from multiace.report.figure import (
+    Axis,
+    Coverage,
+    Density,
+    Diagonal,
+    Level,
+    Line,
+    Mark,
+    Panel,
+    Points,
+    Ribbon,
+    Span,
+)
+
+Json = dict[str, Any]
+
+COVERAGE_HEIGHT = 0.14
+"""Height of the histogram of covered values as a part of the panel."""
+
+LOG_TICKS = [float(f"{digit}e{power}") for power in range(-4, 8) for digit in (1, 2, 5)]
+"""Ticks of a logarithmic axis, as far as its range has them."""
+
+BELOW, ALONG_BOTTOM = "below", {"xref": "x", "yref": "paper"}
+
+
+def plotly_panel(panel: Panel) -> Json:
+    """Return `data` and `layout` of a panel.
+
+    Example:
+        >>> panel = Panel("", Axis("x (Å)"), Axis("E (meV)"), (Level(0.0, "limit"),))
+        >>> plotly_panel(panel)["layout"]["yaxis"]["title"]["text"]
+        'E (meV)'
+    """
+    layout: Json = {
+        "xaxis": _axis(panel.x),
+        "yaxis": _axis(panel.y),
+        "shapes": [],
+        "annotations": [],
+        "paper_bgcolor": "rgba(0,0,0,0)",
+        "plot_bgcolor": "rgba(0,0,0,0)",
+        "font": {"color": "$ink", "size": 12.5},
+        "margin": {"l": 62, "r": 14, "t": 12, "b": 50},
+        "showlegend": False,
+        "hovermode": "closest",
+        "hoverlabel": {
+            "bgcolor": "$paper",
+            "bordercolor": "$muted",
+            "font": {"color": "$ink", "size": 12},
+        },
+        "dragmode": "zoom",
+    }
+    if panel.square:
+        layout["yaxis"] |= {"scaleanchor": "x", "scaleratio": 1, "constrain": "domain"}
+        layout["xaxis"] |= {"constrain": "domain"}
+    data: list[Json] = []
+    for mark in panel.marks:
+        _ADDERS[type(mark)](mark, data, layout)
+    return {"data": data, "layout": layout, "square": panel.square}
+
+
+def packed(values: Float[np.ndarray, "..."]) -> Json:
+    """Return an array as plotly's typed array: base64 of float32.
+
+    Example:
+        >>> packed(np.zeros((2, 2)))
+        {'dtype': 'f4', 'bdata': 'AAAAAAAAAAAAAAAAAAAAAA==', 'shape': '2, 2'}
+    """
+    array = np.ascontiguousarray(values, dtype="<f4")
+    content: Json = {"dtype": "f4", "bdata": base64.b64encode(array.tobytes()).decode()}
+    if array.ndim == 2:
+        content["shape"] = f"{array.shape[0]}, {array.shape[1]}"
+    return content
+
+
+def _axis(axis: Axis) -> Json:
+    content: Json = {
+        "title": {"text": axis.label, "font": {"size": 12.5, "color": "$ink"}, "standoff": 8},
+        "type": "log" if axis.log else "linear",
+        "gridcolor": "$grid",
+        "zeroline": False,
+        "linecolor": "$muted",
+        "showline": True,
+        "ticks": "outside",
+        "ticklen": 4,
+        "tickcolor": "$muted",
+        "tickfont": {"size": 11.5, "color": "$muted"},
+        "automargin": True,
+    }
+    if axis.log:
+        content |= {"tickvals": LOG_TICKS, "ticktext": [f"{tick:.12g}" for tick in LOG_TICKS]}
+    if axis.ticks:
+        content |= {"tickvals": list(range(len(axis.ticks))), "ticktext": list(axis.ticks)}
+        content |= {"ticks": "", "tickfont": {"size": 12, "color": "$ink"}}
+    if axis.ends is not None:
+        content["range"] = [float(np.log10(end)) if axis.log else end for end in axis.ends]
+    return content
+
+
+def _add_line(mark: Line, data: list[Json], layout: Json) -> None:
+    data.append(
+        {
+            "type": "scatter",
+            "mode": "lines+markers" if mark.markers else "lines",
+            "x": packed(mark.x),
+            "y": packed(mark.y),
+            "name": mark.name,
+            "line": {"color": f"${mark.colour}", "width": mark.width * 1.2, "dash": mark.dash},
+            "marker": {"size": 6.5, "color": f"${mark.colour}"},
+            "hovertemplate": f"{mark.name or 'value'}: %{{y:.4~g}} at %{{x:.4~g}}<extra></extra>",
+        }
+    )
+
+
+def _add_points(mark: Points, data: list[Json], layout: Json) -> None:
+    trace: Json = {
+        "type": "scatter",
+        "mode": "markers",
+        "x": packed(mark.x),
+        "y": packed(mark.y),
+        "name": mark.name,
+        "marker": {
+            "size": mark.size * 1.4,
+            "color": f"${mark.colour}",
+            "line": {"width": 1, "color": "$paper"},
+        },
+        "hovertemplate": f"{mark.name or 'value'}: %{{y:.4~g}} at %{{x:.4~g}}<extra></extra>",
+    }
+    if mark.notes:
+        trace |= {"text": list(mark.notes), "hovertemplate": "%{text}<extra></extra>"}
+    for axis, values in (("x", mark.x_error), ("y", mark.y_error)):
+        if values is not None:
+            style = {"color": f"${mark.colour}", "thickness": 1.4, "width": 0}
+            trace[f"error_{axis}"] = {"type": "data", "array": packed(values), **style}
+    data.append(trace)
+
+
+def _add_ribbon(mark: Ribbon, data: list[Json], layout: Json) -> None:
+    data.append(
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "x": packed(np.concatenate([mark.x, mark.x[::-1]])),
+            "y": packed(np.concatenate([mark.high, mark.low[::-1]])),
+            "name": mark.name,
+            "fill": "toself",
+            "fillcolor": f"${mark.colour}/0.18",
+            "line": {"width": 0, "color": f"${mark.colour}"},
+            "hoverinfo": "skip",
+        }
+    )
+
+
+def _add_density(mark: Density, data: list[Json], layout: Json) -> None:
+    with np.errstate(divide="ignore"):
+        heights = np.where(mark.counts > 0, np.log10(mark.counts), np.nan)
+    data.append(
+        {
+            "type": "heatmap",
+            "x": packed(mark.x_edges),
+            "y": packed(mark.y_edges),
+            "z": packed(heights),
+            "zmin": 0.0,
+            "zmax": max(float(np.nanmax(heights)), 0.5),
+            "colorscale": [
+                [0.0, f"${mark.colour}/0.22"],
+                [0.55, f"${mark.colour}"],
+                [1.0, "$ink"],
+            ],
+            "showscale": False,
+            "hoverongaps": False,
+            "hoverinfo": "skip",
+        }
+    )
+
+
+def _add_coverage(mark: Coverage, data: list[Json], layout: Json) -> None:
+    heights, edges = mark.histogram
+    low, high = float(edges[0]), float(edges[-1])
+    shapes = [{"x0": low, "x1": high, "y0": 0.0, "y1": 1.0, "fillcolor": "$shade/0.28"}]
+    for left, right, height in zip(edges[:-1], edges[1:], heights, strict=True):
+        if height > 0:
+            top = COVERAGE_HEIGHT * float(height)
+            place = {"x0": float(left), "x1": float(right), "y0": 0.0, "y1": top}
+            shapes.append({**place, "fillcolor": "$shade"})
+    layout["shapes"] += [_rectangle(shape) for shape in shapes]
+    layout["annotations"].append(
+        _text(mark.label, (low + high) / 2, 1.0, ALONG_BOTTOM, "center", "top")
+    )
+
+
+def _add_span(mark: Span, data: list[Json], layout: Json) -> None:
+    place = {"x0": mark.low, "x1": mark.high, "y0": 0.0, "y1": 1.0, "fillcolor": "$shade/0.4"}
+    layout["shapes"].append(_rectangle(place))
+    if mark.label:
+        middle = (mark.low + mark.high) / 2
+        layout["annotations"].append(_text(mark.label, middle, 1.0, ALONG_BOTTOM, "center", "top"))
+
+
+def _add_level(mark: Level, data: list[Json], layout: Json) -> None:
+    line = {"color": "$muted", "width": 1.3, "dash": "dash"}
+    place = {"x0": 0.0, "x1": 1.0, "y0": mark.value, "y1": mark.value}
+    layout["shapes"].append(
+        {"type": "line", "xref": "paper", "yref": "y", "layer": BELOW, "line": line, **place}
+    )
+    if mark.label:
+        where = {"xref": "paper", "yref": "y"}
+        layout["annotations"].append(_text(mark.label, 0.02, mark.value, where, "left", "bottom"))
+
+
+def _add_diagonal(mark: Diagonal, data: list[Json], layout: Json) -> None:
+    line = {"color": "$muted", "width": 1.0, "dash": "dot"}
+    layout["shapes"].append(
+        {
+            "type": "line",
+            "xref": "x domain",
+            "yref": "y domain",
+            "layer": BELOW,
+            "line": line,
+            "x0": 0.0,
+            "x1": 1.0,
+            "y0": 0.0,
+            "y1": 1.0,
+        }
+    )
+
+
+def _rectangle(place: Json) -> Json:
+    return {"type": "rect", **ALONG_BOTTOM, "layer": BELOW, "line": {"width": 0}, **place}
+
+
+def _text(text: str, x: float, y: float, where: Json, xanchor: str, yanchor: str) -> Json:
+    font = {"size": 11, "color": "$muted"}
+    anchors = {"xanchor": xanchor, "yanchor": yanchor}
+    return {"text": text, "x": x, "y": y, **where, **anchors, "showarrow": False, "font": font}
+
+
+_ADDERS: dict[type[Mark], Any] = {
+    Line: _add_line,
+    Points: _add_points,
+    Ribbon: _add_ribbon,
+    Density: _add_density,
+    Coverage: _add_coverage,
+    Span: _add_span,
+    Level: _add_level,
+    Diagonal: _add_diagonal,
+}
