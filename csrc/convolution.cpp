@@ -38,6 +38,7 @@ struct Chunk {  // consecutive paths whose radial functions are formed together
 
 constexpr int64_t kPathWords = 9;
 constexpr int64_t kChunkWeights = 128;
+constexpr int64_t kFewHidden = 8;  // up to here u V is formed from rows of V as they are, not packed
 
 struct Table {
   int64_t n_paths, dim_in, dim_out, n_harmonics, n_weights, largest_entry;
@@ -78,9 +79,9 @@ struct PackedWeights {
   int64_t forward_type = 0, transposed_type = 0;  // sizes of one type
   std::vector<int64_t> forward_chunk, transposed_chunk;
 
-  PackedWeights(const Table& table, const T* weights, int64_t n_types, int64_t n_hidden, bool backward,
-                Scratch& scratch) {
-    if (weights == nullptr) return;
+  PackedWeights(const Table& table, const MultiaceConvolution& c, const T* weights, bool backward, Scratch& scratch) {
+    const int64_t n_types = c.n_types, n_hidden = c.n_hidden;
+    if (weights == nullptr || n_hidden <= kFewHidden) return;
     for (const Chunk& chunk : table.chunks) {
       forward_chunk.push_back(forward_type);
       transposed_chunk.push_back(transposed_type);
@@ -92,7 +93,7 @@ struct PackedWeights {
     for (int64_t type = 0; type < n_types; ++type) {
       for (size_t k = 0; k < table.chunks.size(); ++k) {
         const Chunk& chunk = table.chunks[k];
-        const T* from = weights + type * n_hidden * table.n_weights + chunk.weight;
+        const T* from = weights + type * c.type_rows * table.n_weights + chunk.weight;
         pack(n_hidden, chunk.n_weights, from, table.n_weights, int64_t{1},
              to + type * forward_type + forward_chunk[k]);
         if (backward)
@@ -186,16 +187,40 @@ void uncouple(const Table& table, const Path& path, const T* t, int64_t lanes, T
   }
 }
 
-/// R of a node's edges for one chunk of paths: (n, chunk.n_weights), u V or the spline.
+/// V of the type of a run, at a chunk's first column.
+template <class T, class Pointer>
+Pointer rows_of_run(const Table& table, const MultiaceConvolution& c, const Neighbourhood<T>& near, const Chunk& chunk,
+                    size_t run, Pointer weights) {
+  return weights + near.run_type[run] * c.type_rows * table.n_weights + chunk.weight;
+}
+
+/// R (+)= u V of one edge and chunk, for few u.
 template <class T>
-void radial(const MultiaceConvolution& c, const Neighbourhood<T>& near, const Chunk& chunk,
-            size_t k, const PackedWeights<T>& packed, const T* hidden, bool accumulate, T* r) {
+void combine(int64_t width, int64_t row, int64_t n_hidden, const T* u, const T* v, bool accumulate, T* r) {
+  for (int64_t w = 0; w < width; w += kWidth<T>) {
+    const int n = static_cast<int>(std::min<int64_t>(kWidth<T>, width - w));
+    Vector<T> total = accumulate ? load(r + w, n) : zero<T>();
+    for (int64_t q = 0; q < n_hidden; ++q) total += u[q] * load(v + q * row + w, n);
+    store(r + w, total, n);
+  }
+}
+
+/// R of a node's edges for one chunk of paths: (n, chunk.n_weights), (+)= u V.
+template <class T>
+void radial(const Table& table, const MultiaceConvolution& c, const Neighbourhood<T>& near, const Chunk& chunk,
+            size_t k, const T* weights, const PackedWeights<T>& packed, const T* hidden, bool accumulate, T* r) {
   const int64_t width = chunk.n_weights;
   for (size_t run = 0; run + 1 < near.runs.size(); ++run) {
     const int64_t begin = near.runs[run], end = near.runs[run + 1];
-    multiply(end - begin, width, c.n_hidden, hidden + begin * c.n_hidden, c.n_hidden, int64_t{1},
-             packed.forward + near.run_type[run] * packed.forward_type + packed.forward_chunk[k],
-             r + begin * width, width, accumulate);
+    if (c.n_hidden > kFewHidden) {
+      multiply(end - begin, width, c.n_hidden, hidden + begin * c.n_hidden, c.n_hidden, int64_t{1},
+               packed.forward + near.run_type[run] * packed.forward_type + packed.forward_chunk[k],
+               r + begin * width, width, accumulate);
+      continue;
+    }
+    const T* v = rows_of_run(table, c, near, chunk, run, weights);
+    for (int64_t e = begin; e < end; ++e)
+      combine(width, table.n_weights, c.n_hidden, hidden + e * c.n_hidden, v, accumulate, r + e * width);
   }
 }
 
@@ -460,11 +485,12 @@ struct Tile {
                    const PackedWeights<T>& weights, const PackedWeights<T>& weights_dot) {
     const Chunk& chunk = table.chunks[k];
     if (c.knots) return spline(table, c, near, chunk, r, r_slope);
-    radial(c, near, chunk, k, weights, near.hidden, false, r);
+    const T *v = as<T>(c.weights), *v_dot = as<T>(c.weights_dot);
+    radial(table, c, near, chunk, k, v, weights, near.hidden, false, r);
     if (r_dot == nullptr) return;
-    if (near.hidden_dot) radial(c, near, chunk, k, weights, near.hidden_dot, false, r_dot);
+    if (near.hidden_dot) radial(table, c, near, chunk, k, v, weights, near.hidden_dot, false, r_dot);
     else std::fill(r_dot, r_dot + near.n * chunk.n_weights, T(0));
-    if (c.weights_dot) radial(c, near, chunk, k, weights_dot, near.hidden, true, r_dot);
+    if (v_dot) radial(table, c, near, chunk, k, v_dot, weights_dot, near.hidden, true, r_dot);
   }
 
   Operands<T> operands(const Table& table, const MultiaceConvolution& c, const Neighbourhood<T>& near,
@@ -490,24 +516,37 @@ struct RadialGradients {
   T* packed;  // gR, as the right factor of u^T gR
 
   /// gu += gR V^T in rows of the node's edges.
-  void to_hidden(const Neighbourhood<T>& near, size_t k, const PackedWeights<T>& v, const T* gr, T* gu) const {
-    const int64_t width = table.chunks[k].n_weights;
+  void to_hidden(const Neighbourhood<T>& near, size_t k, const T* v, const PackedWeights<T>& packed_v, const T* gr,
+                 T* gu) const {
+    const Chunk& chunk = table.chunks[k];
+    const int64_t width = chunk.n_weights;
     for (size_t run = 0; run + 1 < near.runs.size(); ++run) {
       const int64_t begin = near.runs[run], n = near.runs[run + 1] - begin;
-      multiply(n, c.n_hidden, width, gr + begin * width, width, int64_t{1},
-               v.transposed + near.run_type[run] * v.transposed_type + v.transposed_chunk[k],
-               gu + begin * c.n_hidden, c.n_hidden, true);
+      if (c.n_hidden > kFewHidden) {
+        multiply(n, c.n_hidden, width, gr + begin * width, width, int64_t{1},
+                 packed_v.transposed + near.run_type[run] * packed_v.transposed_type + packed_v.transposed_chunk[k],
+                 gu + begin * c.n_hidden, c.n_hidden, true);
+        continue;
+      }
+      const T* rows = rows_of_run(table, c, near, chunk, run, v);
+      for (int64_t e = begin; e < begin + n; ++e) add_dots(width, rows, gr + e * width, gu + e * c.n_hidden);
     }
   }
 
   /// gV += u^T gR.
   void to_weights(const Neighbourhood<T>& near, size_t k, const T* u, const T* gr, T* gv) const {
     const Chunk& chunk = table.chunks[k];
+    const int64_t width = chunk.n_weights;
     for (size_t run = 0; run + 1 < near.runs.size(); ++run) {
       const int64_t begin = near.runs[run], n = near.runs[run + 1] - begin;
-      pack(n, chunk.n_weights, gr + begin * chunk.n_weights, chunk.n_weights, int64_t{1}, packed);
-      multiply(c.n_hidden, chunk.n_weights, n, u + begin * c.n_hidden, int64_t{1}, c.n_hidden, packed,
-               gv + near.run_type[run] * c.n_hidden * table.n_weights + chunk.weight, table.n_weights, true);
+      T* rows = rows_of_run(table, c, near, chunk, run, gv);
+      if (c.n_hidden > kFewHidden) {
+        pack(n, width, gr + begin * width, width, int64_t{1}, packed);
+        multiply(c.n_hidden, width, n, u + begin * c.n_hidden, int64_t{1}, c.n_hidden, packed, rows, table.n_weights,
+                 true);
+        continue;
+      }
+      for (int64_t e = begin; e < begin + n; ++e) add_outer(width, u + e * c.n_hidden, gr + e * width, rows);
     }
   }
 
@@ -521,6 +560,31 @@ struct RadialGradients {
         total += load(gr + e * width + w, n) * load(slope + e * width + w, n);
       }
       gd[near.edge[e]] += sum<T>(total);
+    }
+  }
+
+ private:
+  /// gu_q += <V_q, gR> of one edge.
+  void add_dots(int64_t width, const T* v, const T* gr, T* gu) const {
+    Vector<T> totals[kFewHidden];
+    for (Vector<T>& total : totals) total = zero<T>();
+    for (int64_t w = 0; w < width; w += kWidth<T>) {
+      const int n = static_cast<int>(std::min<int64_t>(kWidth<T>, width - w));
+      const Vector<T> g = load(gr + w, n);
+      for (int64_t q = 0; q < c.n_hidden; ++q) totals[q] += g * load(v + q * table.n_weights + w, n);
+    }
+    for (int64_t q = 0; q < c.n_hidden; ++q) gu[q] += sum<T>(totals[q]);
+  }
+
+  /// gV_q += u_q gR of one edge.
+  void add_outer(int64_t width, const T* u, const T* gr, T* gv) const {
+    for (int64_t w = 0; w < width; w += kWidth<T>) {
+      const int n = static_cast<int>(std::min<int64_t>(kWidth<T>, width - w));
+      const Vector<T> g = load(gr + w, n);
+      for (int64_t q = 0; q < c.n_hidden; ++q) {
+        T* to = gv + q * table.n_weights + w;
+        store(to, load(to, n) + u[q] * g, n);
+      }
     }
   }
 };
@@ -593,8 +657,8 @@ struct Part {
         tile.fill_radial(table, c, near, k, weights, weights_dot);
         paths(i, near, tile, table.chunks[k], gr, plain, gt, gy);
         if (gu) {
-          to.to_hidden(near, k, weights, gr, gu);
-          if (plain && c.weights_dot) to.to_hidden(near, k, weights_dot, plain, gu);
+          to.to_hidden(near, k, as<T>(c.weights), weights, gr, gu);
+          if (plain && c.weights_dot) to.to_hidden(near, k, as<T>(c.weights_dot), weights_dot, plain, gu);
         }
         if (weights_gradient) {
           to.to_weights(near, k, near.hidden, gr, weights_gradient);
@@ -652,15 +716,15 @@ int convolve(const MultiaceConvolution& c) {
   if (!indices_are_valid(c)) return kOutOfRange;
   const Table table(c.table);
   Scratch scratch;
-  const PackedWeights<T> weights(table, c.knots ? nullptr : as<T>(c.weights), c.n_types, c.n_hidden,
-                                 c.hidden_gradient != nullptr, scratch);
-  const PackedWeights<T> weights_dot(table, as<T>(c.weights_dot), c.n_types, c.n_hidden,
-                                     c.hidden_gradient != nullptr, scratch);
+  const bool backward = c.hidden_gradient != nullptr;
+  const PackedWeights<T> weights(table, c, c.knots ? nullptr : as<T>(c.weights), backward, scratch);
+  const PackedWeights<T> weights_dot(table, c, as<T>(c.weights_dot), backward, scratch);
   const FeaturesDot<T> h_dot(table, c, scratch);
   const EdgesOfNode of = EdgesOfNode::group(c.n_receivers, c.n_edges, c.receivers, scratch);
   const int64_t most = most_edges(of, c.n_receivers);
   const int n_parts = static_cast<int>(std::max<int64_t>(1, std::min(c.n_threads, c.n_receivers)));
-  const int64_t n_gradient = c.weights_gradient ? c.n_types * c.n_hidden * table.n_weights : 0;
+  const int64_t n_rows = (c.n_types - 1) * c.type_rows + c.n_hidden;
+  const int64_t n_gradient = c.weights_gradient ? n_rows * table.n_weights : 0;
   T* partial = scratch.zeros<T>(n_gradient * n_parts);
   std::vector<FeaturesGradient<T>> features(c.features_gradient ? n_parts : 0);
   for (int part = 0; part < static_cast<int>(features.size()); ++part)

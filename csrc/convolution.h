@@ -5,7 +5,7 @@
 // | h | features | (senders' nodes, dim_in) |
 // | Y | harmonics | (edges, lm) |
 // | u | hidden | (edges, n_hidden) |
-// | V | weights | (types, n_hidden, n_weights) |
+// | V | weights | (types, n_hidden, n_weights), or rows that types share |
 // | R = u V, or a spline | never stored | |
 // | A | pooled | (receivers' nodes, dim_out) |
 //
@@ -18,7 +18,9 @@ extern "C" {
 
 struct MultiaceConvolution {
   const int64_t* table;  // see multiace.kernels.cpu.convolution
-  int64_t n_senders, n_receivers, n_edges, n_hidden, n_types, n_threads;
+  int64_t n_senders, n_receivers, n_edges, n_hidden, n_types;
+  int64_t type_rows;  // rows of weights from one type to the next: n_hidden, or fewer where types share rows
+  int64_t n_threads;
   const int64_t *senders, *receivers, *edge_types;  // edge_types may be null: one type
   const void *features, *harmonics, *hidden, *weights;
   // Radial functions from a table of splines (spline.h) instead of u V: R = sum_q basis_q table[knot + q].

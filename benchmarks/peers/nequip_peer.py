@@ -195,7 +195,7 @@ class NequIPPeer:
                 inductor_configs={"aot_inductor.metadata": model.metadata},
             )  # compares it with the model
             unchecked.rename(path)
-        return load_aotinductor_model(str(path), "cpu", inputs, outputs)[0]
+        return load_aotinductor_model(str(path), "cpu", inputs, outputs)[0].eval()
 
 
 def _load(name: str) -> ModuleType:

@@ -102,7 +102,7 @@ class Model(nn.Module):
         """
         edges = self.edge_functions(edge_vectors, senders, receivers, species)
         of_element: Tensor | None = self.embedding.of_element
-        h = self.embedding(species)
+        h = of_element[species]
         energies = []
         for t, layer in enumerate(self.layers):
             h = layer(h, edges, species, of_element)

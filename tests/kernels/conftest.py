@@ -12,3 +12,11 @@ def kernels(request: pytest.FixtureRequest) -> Kernels:
         return select_kernels(request.param)
     except KernelLibraryError as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture
+def compiled() -> Kernels:
+    try:
+        return select_kernels("cpu")
+    except KernelLibraryError as error:
+        pytest.skip(str(error))

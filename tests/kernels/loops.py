@@ -42,7 +42,8 @@ def convolution(table, features, harmonics, hidden, weights, edge_types, senders
     ]
     for e, (j, i) in enumerate(zip(senders.tolist(), receivers.tolist(), strict=True)):
         kind = 0 if edge_types is None else int(edge_types[e])
-        radial = sum(u * v for u, v in zip(hidden[e], weights[kind], strict=True))
+        maps = weights[kind : kind + hidden.shape[1]] if weights.ndim == 2 else weights[kind]
+        radial = sum(u * v for u, v in zip(hidden[e], maps, strict=True))
         neighbour, start = blocks(table.irreps_in, features[j]), 0
         for p, (irrep_in, l_edge, irrep_out) in enumerate(table.paths):
             h = neighbour[irrep_in]

@@ -8,6 +8,7 @@ from tests.kernels import loops
 from tests.kernels.comparison import (
     DTYPES,
     assert_close,
+    assert_same_to_order,
     assert_same_to_second_order,
     non_contiguous,
     random,
@@ -18,7 +19,8 @@ from multiace.kernels.tables import ConvolutionTable
 from multiace.o3.harmonics import spherical_harmonics
 from multiace.o3.irreps import Irrep, Irreps
 
-N_HIDDEN = 3
+HIDDEN = (3, 8, 11)
+"""Widths of u: compiled kernels treat more than 8 in another way."""
 
 # name -> irreps of the features, l_max of the edges, irreps after pooling
 TABLES = {
@@ -27,6 +29,8 @@ TABLES = {
     "both_parities": ("2x0e+1x0o+3x1e+2x1o", 1, "0e+0o+1e+1o"),
     "scalars_only": ("4x0e", 0, "0e"),
     "irrep_that_couples_to_nothing": ("2x0e+1x2e", 1, "0e"),
+    "wider_than_vectors": ("37x0e+5x1o", 1, "0e+1o"),
+    "large_l": ("2x0e+1x4e", 4, "0e+4e"),
 }
 # name -> nodes, senders, receivers
 GRAPHS = {
@@ -35,6 +39,7 @@ GRAPHS = {
     "no_edges": (2, [], []),
     "two_structures": (5, [1, 0, 3, 4, 2, 2], [0, 1, 2, 2, 3, 4]),
     "periodic_images": (1, [0, 0, 0], [0, 0, 0]),
+    "many_neighbours": (20, [*range(1, 20), 0], [0] * 19 + [7]),
 }
 
 
@@ -58,16 +63,17 @@ def build_table(name):
     return ConvolutionTable(irreps_in, l_max, paths, irreps_out)
 
 
-def build_case(table, graph, dtype, n_types):
+def build_case(table, graph, dtype, n_types, n_hidden=3, shared_rows=False):
     """Return the tensors to differentiate by, and the indices."""
     n_nodes, senders, receivers = GRAPHS[graph]
     n_edges = len(senders)
     types = None if n_types is None else torch.arange(n_edges) * 7 % n_types
+    shape = (n_hidden + (n_types or 1) - 1,) if shared_rows else (n_types or 1, n_hidden)
     tensors = (
         random(n_nodes, table.irreps_in.dim, dtype=dtype),
         random(n_edges, (table.l_max + 1) ** 2, dtype=dtype),
-        random(n_edges, N_HIDDEN, dtype=dtype),
-        random(n_types or 1, N_HIDDEN, table.n_weights, dtype=dtype),
+        random(n_edges, n_hidden, dtype=dtype),
+        random(*shape, table.n_weights, dtype=dtype),
     )
     indices = {
         "edge_types": types,
@@ -77,36 +83,68 @@ def build_case(table, graph, dtype, n_types):
     return tensors, indices
 
 
-def assert_is_the_loop(table, graph, dtype, n_types, layout=lambda tensor: tensor):
-    tensors, indices = build_case(table, graph, dtype, n_types)
-    kernel = partial(Convolution(table).to(dtype), **indices)
+def assert_is_the_loop(kernels, table, case, layout=lambda tensor: tensor):
+    tensors, indices = case
+    kernel = partial(kernels.convolution(table).to(tensors[0].dtype), **indices)
     loop = partial(loops.convolution, table, **indices)
     assert_same_to_second_order(kernel, loop, [layout(tensor) for tensor in tensors])
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("graph", GRAPHS)
+@pytest.mark.parametrize("graph", [graph for graph in GRAPHS if graph != "many_neighbours"])
 @pytest.mark.parametrize("n_types", [None, 3])
-def test_convolution_is_the_sum_over_edges_and_paths_on_every_graph(dtype, graph, n_types):
-    assert_is_the_loop(build_table("unequal_channels"), graph, dtype, n_types)
+def test_convolution_is_the_sum_over_edges_and_paths_on_every_graph(kernels, dtype, graph, n_types):
+    table = build_table("unequal_channels")
+    assert_is_the_loop(kernels, table, build_case(table, graph, dtype, n_types))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("table", TABLES)
-def test_convolution_is_the_sum_over_edges_and_paths_for_every_table(dtype, table):
-    assert_is_the_loop(build_table(table), "one_edge", dtype, 2)
+def test_convolution_is_the_sum_over_edges_and_paths_for_every_table(kernels, dtype, table):
+    table = build_table(table)
+    assert_is_the_loop(kernels, table, build_case(table, "one_edge", dtype, 2))
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
-def test_convolution_takes_inputs_that_are_not_contiguous(dtype):
-    assert_is_the_loop(build_table("both_parities"), "one_edge", dtype, 2, non_contiguous)
+@pytest.mark.parametrize("n_hidden", HIDDEN)
+@pytest.mark.parametrize("shared_rows", [False, True])
+def test_convolution_takes_radial_maps_of_every_shape(kernels, dtype, n_hidden, shared_rows):
+    table = build_table("scalars_only")
+    case = build_case(table, "typical", dtype, 4, n_hidden, shared_rows)
+    assert_is_the_loop(kernels, table, case)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_convolution_takes_inputs_that_are_not_contiguous(kernels, dtype):
+    table = build_table("both_parities")
+    case = build_case(table, "one_edge", dtype, 2)
+    assert_is_the_loop(kernels, table, case, non_contiguous)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("table", ["both_parities", "wider_than_vectors", "large_l"])
+@pytest.mark.parametrize(("n_types", "n_hidden"), [(None, 40), (5, 11), (5, 4)])
+def test_compiled_convolution_is_its_definition(compiled, dtype, table, n_types, n_hidden):
+    table = build_table(table)
+    tensors, indices = build_case(table, "many_neighbours", dtype, n_types, n_hidden)
+    functions = [
+        partial(of(table).to(dtype), **indices) for of in (compiled.convolution, Convolution)
+    ]
+    assert_same_to_second_order(*functions, tensors)
+
+
+def test_third_derivatives_of_the_compiled_convolution_are_those_of_its_definition(compiled):
+    table = build_table("scalars_only")
+    tensors, indices = build_case(table, "typical", torch.float64, 3)
+    functions = [partial(of(table), **indices) for of in (compiled.convolution, Convolution)]
+    assert_same_to_order(3, *functions, tensors)
 
 
 @pytest.mark.parametrize("n_types", [None, 2])
-def test_derivatives_of_the_convolution_are_finite_differences(n_types):
+def test_derivatives_of_the_convolution_are_finite_differences(kernels, n_types):
     table = build_table("unequal_channels")
     tensors, indices = build_case(table, "one_edge", torch.float64, n_types)
-    kernel = partial(Convolution(table), **indices)
+    kernel = partial(kernels.convolution(table), **indices)
     variables = tuple(tensor.requires_grad_() for tensor in tensors)
     assert torch.autograd.gradcheck(kernel, variables, fast_mode=True)
     assert torch.autograd.gradgradcheck(kernel, variables, fast_mode=True)
@@ -119,14 +157,14 @@ def test_derivatives_of_the_convolution_are_finite_differences(n_types):
         ("1e", lambda h, r: torch.linalg.cross(h, r) * (3 / 2) ** 0.5),
     ],
 )
-def test_a_vector_and_a_direction_couple_to_dot_and_cross_product(irrep_out, expected):
+def test_a_vector_and_a_direction_couple_to_dot_and_cross_product(kernels, irrep_out, expected):
     vector, irrep_out = Irrep.parse("1o"), Irrep.parse(irrep_out)
     table = ConvolutionTable(
         Irreps.of(1, [vector]), 1, ((vector, 1, irrep_out),), Irreps.of(1, [irrep_out])
     )
     h, direction = random(3), torch.nn.functional.normalize(random(3), dim=0)
     to_components = [1, 2, 0]  # components of l = 1 are y, z, x
-    found = Convolution(table)(
+    found = kernels.convolution(table)(
         features=torch.stack([torch.zeros(3, dtype=torch.float64), h[to_components]]),
         harmonics=spherical_harmonics(1, direction.unsqueeze(0)),
         hidden=torch.ones(1, 1, dtype=torch.float64),
@@ -150,11 +188,19 @@ def test_every_edge_takes_the_radial_map_of_its_type(dtype, n_edges):
     assert_close(found, torch.stack(expected) if n_edges else hidden.new_zeros(0, 5))
 
 
-def test_messages_do_not_cross_between_structures():
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_types_share_rows_of_weights_that_have_no_types_of_their_own(dtype):
+    hidden, rows = random(3, 2, dtype=dtype), random(5, 4, dtype=dtype)
+    first = torch.tensor([3, 0, 1])
+    expected = [hidden[e] @ rows[first[e] : first[e] + 2] for e in range(3)]
+    assert_close(radial_functions(hidden, rows, first), torch.stack(expected))
+
+
+def test_messages_do_not_cross_between_structures(kernels):
     table = build_table("unequal_channels")
     tensors, indices = build_case(table, "two_structures", torch.float64, None)
     features = tensors[0].requires_grad_()
-    pooled = Convolution(table)(features, *tensors[1:], **indices)
+    pooled = kernels.convolution(table)(features, *tensors[1:], **indices)
     (gradient,) = torch.autograd.grad(pooled[:2].sum(), features)
     assert (gradient[:2] != 0).any()
     assert (gradient[2:] == 0).all()

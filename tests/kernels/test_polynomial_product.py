@@ -32,14 +32,6 @@ ELEMENTS = 3
 MANY = torch.tensor([2, 0, 0, 2, 0] * 9 + [2] * 20)
 
 
-@pytest.fixture
-def compiled():
-    try:
-        return select_kernels("cpu")
-    except KernelLibraryError as error:
-        pytest.skip(str(error))
-
-
 def build(table, correlation, basis):
     irreps_in, irreps_out = (Irreps.parse(text) for text in TABLES[table])
     return ProductTable(irreps_in, irreps_out, correlation, basis)

@@ -26,7 +26,7 @@ class Arguments(ctypes.Structure):
     _fields_ = (
         ("table", ctypes.c_void_p),
         *((name, ctypes.c_int64) for name in "n_senders n_receivers n_edges".split()),
-        *((name, ctypes.c_int64) for name in "n_hidden n_types n_threads".split()),
+        *((name, ctypes.c_int64) for name in "n_hidden n_types type_rows n_threads".split()),
         *((name, ctypes.c_void_p) for name in "senders receivers edge_types".split()),
         *((name, ctypes.c_void_p) for name in "features harmonics hidden weights".split()),
         *((name, ctypes.c_void_p) for name in "knots spline_basis spline_slope".split()),
@@ -107,7 +107,7 @@ class Convolution(nn.Module):
         features: Float[Tensor, "nodes dim_in"],
         harmonics: Float[Tensor, "edges lm"],
         hidden: Float[Tensor, "edges hidden"],
-        weights: Float[Tensor, "types hidden n_weights"],
+        weights: Float[Tensor, "types hidden n_weights"] | Float[Tensor, "rows n_weights"],
         edge_types: Int[Tensor, " edges"] | None,
         senders: Int[Tensor, " edges"],
         receivers: Int[Tensor, " edges"],
@@ -140,7 +140,8 @@ def _arguments(inputs: Sequence[Tensor], constants: Sequence, keep: list) -> Arg
         n_receivers=len(features),
         n_edges=len(senders),
         n_hidden=hidden.shape[1],
-        n_types=len(weights),
+        n_types=len(weights) if weights.ndim == 3 else len(weights) - hidden.shape[1] + 1,
+        type_rows=hidden.shape[1] if weights.ndim == 3 else 1,
         n_threads=threads(),
         senders=pointer(senders),
         receivers=pointer(receivers),
@@ -165,10 +166,9 @@ def _forward(*arguments) -> tuple[Tensor, ...]:
 def _results(call: Arguments, inputs: Sequence[Tensor], needed: Sequence[bool]) -> list[Tensor]:
     results = []
     for name, x, wanted in zip(_INPUTS, inputs, needed, strict=True):
-        result = torch.empty_like(x, memory_format=torch.contiguous_format)
-        results.append(result if wanted else x.new_empty(0))
+        results.append(x.new_empty(x.shape if wanted else (0,)))
         if wanted:
-            setattr(call, f"{name}_gradient", pointer(result))
+            setattr(call, f"{name}_gradient", pointer(results[-1]))
     return results
 
 
@@ -191,12 +191,12 @@ def _double_backward(needed: Sequence[bool], *arguments) -> tuple[Tensor, ...]:
     call.cotangent = pointer(keep[0])
     for name, dot in zip(_INPUTS, keep[1:5], strict=True):
         setattr(call, f"{name}_dot", pointer(dot))
-    pooled = torch.empty_like(cotangent, memory_format=torch.contiguous_format)
+    pooled = cotangent.new_empty(cotangent.shape if needed[0] else (0,))
     if needed[0]:
         call.pooled = pointer(pooled)
     results = _results(call, inputs, needed[1:])
     library().call("convolution_double_backward", cotangent.dtype, call)
-    return (pooled if needed[0] else pooled.new_empty(0), *results)
+    return (pooled, *results)
 
 
 def _fake(*arguments) -> tuple[Tensor, ...]:

@@ -24,7 +24,6 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.autograd.function import FunctionCtx
 
 _LIBRARY = torch.library.Library("multiace", "DEF")
 
@@ -79,12 +78,19 @@ class Operation:
             self._fake_double_backward,
         )
         function = _first_function(self, _second_function(self, _third_function(self)))
+        _LIBRARY.impl(self.name, function.apply, "Autograd")
+        dispatched = getattr(torch.ops.multiace, self.name).default
 
         def differentiable(*arguments: Any) -> Any:
-            return function.apply(*arguments)
+            """Apply the function itself where nobody traces: the dispatcher costs more than it."""
+            return (function.apply if _is_plain(arguments) else dispatched)(*arguments)
 
-        _LIBRARY.impl(self.name, differentiable, "Autograd")
-        return getattr(torch.ops.multiace, self.name).default
+        return differentiable
+
+    @property
+    def n_constant_tensors(self) -> int:
+        """Number of constants that are tensors; they come first."""
+        return sum(constant.startswith("Tensor") for constant in self.constants.split(", "))
 
     def _fake_backward(self, needed: Sequence[bool], *arguments: Any) -> Outputs:
         inputs = arguments[self.n_outputs :][: len(self.inputs)]
@@ -147,51 +153,73 @@ def _refuse(*arguments: Any) -> None:
     )
 
 
-def _call(name: str, *arguments: Any) -> tuple[Tensor, ...]:
-    """Run a registered kernel beneath autograd."""
+def _is_plain(arguments: Sequence[Any]) -> bool:
+    """Whether kernels can be called as they are: nothing traces, and all data lie on the CPU.
+
+    The dispatcher takes longer than the kernel of a small molecule.
+    """
+    return (
+        torch._C._len_torch_dispatch_stack() == 0
+        and not torch.compiler.is_compiling()
+        and not torch._C._are_functorch_transforms_active()
+        and all(type(x) in _PLAIN and x.is_cpu for x in arguments if isinstance(x, Tensor))
+    )
+
+
+_PLAIN = (Tensor, torch.nn.Parameter)
+
+
+def _call(name: str, kernel: Kernel, *arguments: Any) -> Outputs:
+    """Run a kernel beneath autograd, by its registered name if somebody traces."""
+    if _is_plain(arguments):
+        return kernel(*arguments)
     with torch._C._AutoDispatchBelowAutograd():
         result = getattr(torch.ops.multiace, name).default(*arguments)
     return (result,) if isinstance(result, Tensor) else tuple(result)
 
 
-def _wanted(ctx: FunctionCtx, arguments: Sequence[Any]) -> list[bool]:
-    """Which arguments' gradients this backward pass will use.
+def _wanted(ctx: Any, first: int, n: int) -> list[bool]:
+    """Which of n arguments' gradients this backward pass will use.
 
     `needs_input_grad` says only whether an argument requires a gradient at all; forces need none
     of the weights, and the gradient of a loss none of the positions.
+
+    Args:
+        ctx: of a function whose arguments before the first of the n are no tensors.
+        first: the first of the n arguments, which are tensors or None.
+        n: their number.
     """
-    needed = list(ctx.needs_input_grad)  # type: ignore[attr-defined]
-    ask = getattr(torch._C, "_will_engine_execute_node", None)
-    nodes = getattr(ctx, "next_functions", None)
-    if ask is None or nodes is None or torch.compiler.is_compiling():
+    needed = list(ctx.needs_input_grad[first : first + n])
+    if _ASK is None or torch.compiler.is_compiling():
         return needed
-    positions = [k for k, argument in enumerate(arguments) if isinstance(argument, Tensor)]
-    for k, (node, _) in zip(positions, nodes, strict=True):
-        if needed[k] and node is not None:
-            needed[k] = _executes(ask, node)
+    nodes = iter(ctx.next_functions)  # one for each tensor
+    for k, absent in enumerate(ctx.absent[:n]):
+        if not absent:
+            node = next(nodes)[0]
+            needed[k] = needed[k] and (node is None or _executes(node))
     return needed
 
 
-def _executes(ask: Callable[[Any], bool], node: Any) -> bool:
+_ASK: Callable[[Any], bool] | None = getattr(torch._C, "_will_engine_execute_node", None)
+
+
+def _executes(node: Any) -> bool:
+    assert _ASK is not None
     try:
-        return ask(node)
+        return _ASK(node)
     except RuntimeError:  # a leaf whose gradient was asked for by name
         return True
 
 
-def _save(ctx: Any, arguments: Sequence[Any]) -> None:
-    """Keep tensors as autograd wants them kept, and the rest as it is."""
-    ctx.layout = [isinstance(argument, Tensor) for argument in arguments]
-    ctx.others = [argument for argument in arguments if not isinstance(argument, Tensor)]
-    ctx.save_for_backward(*(argument for argument in arguments if isinstance(argument, Tensor)))
+def _save(ctx: Any, arguments: Sequence[Any], n_tensors: int) -> None:
+    """Keep tensors, which come first, as autograd wants them kept, and the rest as it is."""
+    tensors = arguments[:n_tensors]
+    ctx.absent = [tensor is None for tensor in tensors]
+    ctx.others = arguments[n_tensors:]
+    ctx.save_for_backward(*tensors)
 
 
-def _saved(ctx: Any) -> list[Any]:
-    tensors, others = iter(ctx.saved_tensors), iter(ctx.others)
-    return [next(tensors) if is_tensor else next(others) for is_tensor in ctx.layout]
-
-
-def _single(outputs: tuple[Tensor, ...]) -> Any:
+def _single(outputs: Outputs) -> Any:
     return outputs[0] if len(outputs) == 1 else outputs
 
 
@@ -203,19 +231,20 @@ def _gradients(results: Sequence[Tensor], needed: Sequence[bool], rest: int) -> 
 def _first_function(operation: Operation, second: Any) -> Any:
     """f, whose backward is `second`."""
     n_in = len(operation.inputs)
+    n_tensors = n_in + operation.n_constant_tensors
 
     class First(torch.autograd.Function):
         @staticmethod
         def forward(ctx: Any, *arguments: Any) -> Any:
-            _save(ctx, arguments)
-            return _single(_call(operation.name, *arguments))
+            _save(ctx, arguments, n_tensors)
+            return _single(_call(operation.name, operation.forward, *arguments))
 
         @staticmethod
         def backward(ctx: Any, *cotangents: Tensor) -> Any:
-            arguments = _saved(ctx)
-            needed = _wanted(ctx, arguments)[:n_in]
-            results = second.apply(needed, *cotangents, *arguments)
-            return _gradients(_several(results), needed, len(arguments) - n_in)
+            arguments = (*ctx.saved_tensors, *ctx.others)
+            needed = _wanted(ctx, 0, n_in)
+            results = second(needed, *cotangents, *arguments)
+            return _gradients(results, needed, len(arguments) - n_in)
 
     return First
 
@@ -223,51 +252,67 @@ def _first_function(operation: Operation, second: Any) -> Any:
 def _second_function(operation: Operation, third: Any) -> Any:
     """The gradients of f, whose backward is `third`."""
     n_in, n_out = len(operation.inputs), operation.n_outputs
+    n_tensors = n_out + n_in + operation.n_constant_tensors
+    name, kernel = f"{operation.name}_backward", operation.backward
 
     class Second(torch.autograd.Function):
         @staticmethod
         def forward(ctx: Any, needed: list[bool], *arguments: Any) -> Any:
-            _save(ctx, arguments)
+            _save(ctx, arguments, n_tensors)
             ctx.needed = needed
             ctx.set_materialize_grads(False)
-            return _single(_call(f"{operation.name}_backward", needed, *arguments))
+            return _single(_call(name, kernel, needed, *arguments))
 
         @staticmethod
         def backward(ctx: Any, *dots: Tensor | None) -> Any:
-            arguments = _saved(ctx)
+            arguments = (*ctx.saved_tensors, *ctx.others)
             dots = tuple(
                 dot if wanted else None for dot, wanted in zip(dots, ctx.needed, strict=True)
             )
-            needed = _wanted(ctx, [None, *arguments])[1 : 1 + n_out + n_in]
             if all(dot is None for dot in dots):
                 return (None,) * (1 + len(arguments))
-            results = third.apply(needed, *dots, *arguments)
+            needed = _wanted(ctx, 1, n_out + n_in)
+            results = third(needed, *dots, *arguments)
             rest = len(arguments) - n_out - n_in
-            return (None, *_gradients(_several(results), needed, rest))
+            return (None, *_gradients(results, needed, rest))
 
-    return Second
+    return _differentiated(Second, name, kernel)
+
+
+def _differentiated(function: Any, name: str, kernel: Kernel) -> Callable[..., Outputs]:
+    """Return a function that is recorded only where its own derivative may be asked for."""
+
+    def call(*arguments: Any) -> Outputs:
+        if not torch.is_grad_enabled():
+            return _call(name, kernel, *arguments)
+        results = function.apply(*arguments)
+        return (results,) if isinstance(results, Tensor) else results
+
+    return call
 
 
 def _third_function(operation: Operation) -> Any:
     """The gradients of the gradients; what comes after is the definition's."""
     n_in, n_out = len(operation.inputs), operation.n_outputs
-    n_tensors = n_in + n_out + n_in
+    n_differentiable = n_in + n_out + n_in
+    n_tensors = n_differentiable + operation.n_constant_tensors
+    name, kernel = f"{operation.name}_double_backward", operation.double_backward
 
     class Third(torch.autograd.Function):
         @staticmethod
         def forward(ctx: Any, needed: list[bool], *arguments: Any) -> Any:
-            _save(ctx, arguments)
+            _save(ctx, arguments, n_tensors)
             ctx.needed = needed
             ctx.set_materialize_grads(False)
-            return _single(_call(f"{operation.name}_double_backward", needed, *arguments))
+            return _single(_call(name, kernel, needed, *arguments))
 
         @staticmethod
         def backward(ctx: Any, *cotangents: Tensor | None) -> Any:
-            arguments = _saved(ctx)
+            arguments = (*ctx.saved_tensors, *ctx.others)
             with torch.enable_grad():
                 # views: the derivative by one argument must not pass through another's history
                 own = [
-                    _fresh(a) if isinstance(a, Tensor) and k < n_tensors else a
+                    _fresh(a) if isinstance(a, Tensor) and k < n_differentiable else a
                     for k, a in enumerate(arguments)
                 ]
                 results = operation.reference_double_backward(own[:n_in], *own[n_in:])
@@ -278,7 +323,7 @@ def _third_function(operation: Operation) -> Any:
                     )
                     if wanted and cotangent is not None and result.requires_grad
                 ]
-                tensors = [a for a in own[:n_tensors] if a is not None]
+                tensors = [a for a in own[:n_differentiable] if a is not None]
                 gradients = (
                     torch.autograd.grad(
                         [result for result, _ in used],
@@ -291,18 +336,14 @@ def _third_function(operation: Operation) -> Any:
                     else (None,) * len(tensors)
                 )
             remaining = iter(gradients)
-            of_tensors = [None if a is None else next(remaining) for a in own[:n_tensors]]
-            return (None, *of_tensors, *[None] * (len(arguments) - n_tensors))
+            of_tensors = [None if a is None else next(remaining) for a in own[:n_differentiable]]
+            return (None, *of_tensors, *[None] * (len(arguments) - n_differentiable))
 
-    return Third
+    return _differentiated(Third, name, kernel)
 
 
 def _fresh(tensor: Tensor) -> Tensor:
     return tensor.view_as(tensor) if tensor.requires_grad else tensor.detach().requires_grad_()
-
-
-def _several(results: Any) -> tuple[Tensor, ...]:
-    return (results,) if isinstance(results, Tensor) else tuple(results)
 
 
 def threads() -> int:

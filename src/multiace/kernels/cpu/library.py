@@ -17,7 +17,7 @@ from torch import Tensor
 
 _LOG = logging.getLogger("multiace")
 
-ABI_VERSION = 3
+ABI_VERSION = 4
 """Version of the C interface; a library with another one is refused."""
 
 INSTRUCTION_SETS = ("baseline", "avx2", "avx512")
@@ -51,6 +51,7 @@ class KernelLibrary:
 
     def __init__(self, path: Path, instruction_set: str) -> None:
         self.path, self.instruction_set = path, instruction_set
+        self._known: dict[tuple[str, torch.dtype], Callable[[Any], int]] = {}
         try:
             self._functions = ctypes.CDLL(str(path))
         except OSError as error:
@@ -83,8 +84,11 @@ class KernelLibrary:
                 f"Compiled kernels compute in float32 and float64, got {dtype}. "
                 "Convert the model, or build it with kernels='reference'."
             )
-        function = getattr(self._functions, f"multiace_{name}_{_SUFFIX[dtype]}")
-        function.argtypes = [ctypes.c_void_p]
+        function = self._known.get((name, dtype))
+        if function is None:
+            function = getattr(self._functions, f"multiace_{name}_{_SUFFIX[dtype]}")
+            function.argtypes = [ctypes.c_void_p]
+            self._known[name, dtype] = function
         return function
 
     def call(self, name: str, dtype: torch.dtype, arguments: ctypes.Structure) -> None:
@@ -154,7 +158,15 @@ def _find(instruction_set: str) -> KernelLibrary | None:
     folders = [Path(__file__).parent, *(Path(entry, "multiace/kernels/cpu") for entry in sys.path)]
     paths = [folder / "lib" / f"libmultiace_{instruction_set}.so" for folder in folders]
     existing = dict.fromkeys(path.resolve() for path in paths if path.exists())
-    found = [KernelLibrary(path, instruction_set) for path in existing]
+    found: list[KernelLibrary] = []
+    errors: list[KernelLibraryError] = []
+    for path in existing:
+        try:
+            found.append(KernelLibrary(path, instruction_set))
+        except KernelLibraryError as error:  # another version's, further down sys.path
+            errors.append(error)
+    if errors and not found:
+        raise errors[0]
     return max(found, key=lambda each: each.sources == source_digest(), default=None)
 
 

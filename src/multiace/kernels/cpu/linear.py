@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from multiace.kernels.cpu.differentiable import Operation, threads
-from multiace.kernels.cpu.library import contiguous, library, pointer
+from multiace.kernels.cpu.library import library, pointer
 from multiace.kernels.reference.linear import Linear as Definition
 from multiace.kernels.tables import split_sizes
 from multiace.o3.irreps import Irreps
@@ -97,42 +97,44 @@ class Linear(nn.Module):
         return linear(x, flat, species, self.words, self.irreps_out.dim, n_elements)
 
 
-_RESULT = {"forward": "y", "transposed": "x", "outer": "weights"}
-
-
-def _products(
-    product: str, result: Tensor, terms: Sequence[Mapping[str, Tensor | None]], constants: Sequence
-) -> Tensor:
-    """Write the sum of products of two operands into the third; a missing operand is zero."""
-    species, words, _, n_elements = constants
-    accumulate = False
-    for term in terms:
-        if any(operand is None for operand in term.values()):
-            continue
-        operands = dict(zip(term, contiguous(list(term.values())), strict=True))
-        operands[_RESULT[product]] = result
-        (species,) = contiguous([species])
-        call = Arguments(
-            table=words.data_ptr() + 8,  # behind the key
-            n_nodes=len(operands["x"]),  # type: ignore[arg-type]
-            n_elements=n_elements,
-            n_threads=threads(),
-            accumulate=accumulate,
-            species=pointer(species),
-            **{name: pointer(operand) for name, operand in operands.items()},
-        )
-        library().call(f"linear_{product}", result.dtype, call)
-        accumulate = True
-    return result if accumulate else result.zero_()
-
-
 def _like(x: Tensor) -> Tensor:
     return torch.empty_like(x, memory_format=torch.contiguous_format)
 
 
+def _multiply(
+    product: str,
+    constants: Sequence,
+    *,
+    x: Tensor,
+    weights: Tensor,
+    y: Tensor,
+    accumulate: bool = False,
+) -> None:
+    """Write the product of two operands into the third: y (`forward`), x (`transposed`), weights.
+
+    The third is contiguous and stays where it is; `accumulate` adds to it.
+    """
+    species, words, _, n_elements = constants
+    x, weights, y = x.contiguous(), weights.contiguous(), y.contiguous()
+    species = None if species is None else species.contiguous()
+    call = Arguments(
+        table=words.data_ptr() + 8,  # behind the key
+        n_nodes=x.shape[0],
+        n_elements=n_elements,
+        n_threads=threads(),
+        accumulate=accumulate,
+        species=pointer(species),
+        x=x.data_ptr(),
+        weights=weights.data_ptr(),
+        y=y.data_ptr(),
+    )
+    library().call(f"linear_{product}", x.dtype, call)
+
+
 def _forward(x: Tensor, weights: Tensor, *constants) -> tuple[Tensor, ...]:
-    y = x.new_empty((len(x), constants[2]))
-    return (_products("forward", y, [{"x": x, "weights": weights}], constants),)
+    y = x.new_empty((x.shape[0], constants[2]))
+    _multiply("forward", constants, x=x, weights=weights, y=y)
+    return (y,)
 
 
 def _backward(
@@ -142,12 +144,12 @@ def _backward(
     weights: Tensor,
     *constants,
 ) -> tuple[Tensor, ...]:
-    to_x, to_weights = x.new_empty(0), x.new_empty(0)
+    to_x = _like(x) if needed[0] else x.new_empty(0)
+    to_weights = _like(weights) if needed[1] else x.new_empty(0)
     if needed[0]:
-        terms = [{"y": cotangent, "weights": weights}]
-        to_x = _products("transposed", _like(x), terms, constants)
+        _multiply("transposed", constants, x=to_x, weights=weights, y=cotangent)
     if needed[1]:
-        to_weights = _products("outer", _like(weights), [{"x": x, "y": cotangent}], constants)
+        _multiply("outer", constants, x=x, weights=to_weights, y=cotangent)
     return to_x, to_weights
 
 
@@ -162,14 +164,22 @@ def _double_backward(
 ) -> tuple[Tensor, ...]:
     y_dot, to_x, to_weights = (x.new_empty(0) for _ in range(3))
     if needed[0]:
-        terms = [{"x": x_dot, "weights": weights}, {"x": x, "weights": weights_dot}]
-        y_dot = _products("forward", _like(cotangent), terms, constants)
-    if needed[1]:
-        terms = [{"y": cotangent, "weights": weights_dot}]
-        to_x = _products("transposed", _like(x), terms, constants)
-    if needed[2]:
-        terms = [{"x": x_dot, "y": cotangent}]
-        to_weights = _products("outer", _like(weights), terms, constants)
+        y_dot = _like(cotangent)
+        if x_dot is not None:
+            _multiply("forward", constants, x=x_dot, weights=weights, y=y_dot)
+        if weights_dot is not None:
+            add = x_dot is not None
+            _multiply("forward", constants, x=x, weights=weights_dot, y=y_dot, accumulate=add)
+    if needed[1] and weights_dot is None:
+        to_x = _like(x).zero_()
+    elif needed[1]:
+        to_x = _like(x)
+        _multiply("transposed", constants, x=to_x, weights=weights_dot, y=cotangent)
+    if needed[2] and x_dot is None:
+        to_weights = _like(weights).zero_()
+    elif needed[2]:
+        to_weights = _like(weights)
+        _multiply("outer", constants, x=x_dot, weights=to_weights, y=cotangent)
     return y_dot, to_x, to_weights
 
 

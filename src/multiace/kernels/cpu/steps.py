@@ -352,7 +352,7 @@ class Convolve:
             if self._splined:
                 kernel.set(n_knots=weights.shape[1])
             else:
-                kernel.set(n_hidden=weights.shape[1])
+                kernel.set(n_hidden=weights.shape[1], type_rows=weights.shape[1])
 
     def bind(self, top: Topology, moved: bool) -> None:
         """Take the edges there are."""

@@ -25,7 +25,10 @@ class Convolution(nn.Module):
     | h | `features` | (nodes, dim of irreps_in) |
     | Y | `harmonics` | (edges, lm) |
     | u | `hidden` | (edges, hidden) |
-    | V | `weights` | (types, hidden, n_weights) |
+    | V | `weights` | (types, hidden, n_weights), or (rows, n_weights) |
+
+    Where weights are rows, type t has the rows t to t + hidden - 1: neighbouring types share them,
+    as the intervals of a spline do.
 
     Args:
         table: couplings and layout.
@@ -44,7 +47,7 @@ class Convolution(nn.Module):
         features: Float[Tensor, "nodes dim_in"],
         harmonics: Float[Tensor, "edges lm"],
         hidden: Float[Tensor, "edges hidden"],
-        weights: Float[Tensor, "types hidden n_weights"],
+        weights: Float[Tensor, "types hidden n_weights"] | Float[Tensor, "rows n_weights"],
         edge_types: Int[Tensor, " edges"] | None,
         senders: Int[Tensor, " edges"],
         receivers: Int[Tensor, " edges"],
@@ -112,7 +115,7 @@ class _Group(NamedTuple):
 
 def radial_functions(
     hidden: Float[Tensor, "edges hidden"],
-    weights: Float[Tensor, "types hidden n_weights"],
+    weights: Float[Tensor, "types hidden n_weights"] | Float[Tensor, "rows n_weights"],
     edge_types: Int[Tensor, " edges"] | None,
 ) -> Float[Tensor, "edges n_weights"]:
     """Return R = u V_type; without types, R = u V.
@@ -120,6 +123,8 @@ def radial_functions(
     Each edge's hidden features are placed in the block of its type, so that one matrix product
     serves all types.
     """
+    if weights.ndim == 2:
+        weights = weights.unfold(0, hidden.shape[1], 1).mT
     if edge_types is None:
         return hidden @ weights[0]
     types = torch.arange(len(weights), device=hidden.device)
