@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import cast
 
 import torch
 from jaxtyping import Float, Float64
@@ -13,7 +16,12 @@ from multiace.geometry.graph import Graph
 from multiace.initialisation import Initialisation
 from multiace.kernels.dispatch import select_kernels
 from multiace.kernels.segment_sum import segment_sum
+from multiace.layer.layer import Layer
 from multiace.model import Model
+from multiace.one_particle.radial_grid import RadialGrid
+
+SHORTEST = 0.5
+"""Distance in Å that no two atoms come nearer than in data worth learning."""
 
 
 @dataclass(frozen=True)
@@ -139,6 +147,53 @@ class Potential(nn.Module):
         if not differentiate:
             terms, edge_vectors = terms.detach(), edge_vectors.detach()
         return prediction_of(graph, edge_vectors, terms, by_edge, forces=forces, stress=stress)
+
+    @contextmanager
+    def on_radial_grid(self, intervals: int | None) -> Iterator[None]:
+        """Evaluate radial functions on a grid within a `with` block, see `RadialGrid`.
+
+        Args:
+            intervals: intervals up to the cutoff, or None: as ever.
+
+        Raises:
+            ValueError: fewer than 8 intervals, or a radial basis that depends on the elements.
+        """
+        edge_functions = self.model.edge_functions
+        if intervals is not None and edge_functions.transform is not None:
+            raise ValueError(
+                "radial.transform makes the radial basis a function of the elements too, and the "
+                "radial grid is one of distances. Leave out the grid, or set the transform to none."
+            )
+        edge_functions.grid = None if intervals is None else RadialGrid(self.cutoff, intervals)
+        try:
+            yield
+        finally:
+            edge_functions.grid = None
+
+    def radial_grid_error(self, intervals: int) -> float:
+        """Return the largest error of R on a grid, over the largest value of R.
+
+        It is taken over all radial functions of all layers, between the points beyond 0.5 Å.
+
+        Args:
+            intervals: of the grid.
+        """
+        grid, edge_functions = RadialGrid(self.cutoff, intervals), self.model.edge_functions
+        quarters = torch.arange(0.125, intervals, 0.25, dtype=torch.float64) * grid.width
+        r = quarters[quarters > SHORTEST]
+        weights, first = grid.place(r)
+        worst = 0.0
+        with torch.no_grad():
+            for layer in cast(Iterable[Layer], self.model.layers):
+                network = layer.atomic_basis.radial_network
+                exact, at_points = (
+                    (network(*edge_functions.radial_at(d, d)) @ network.weights).double().cpu()
+                    for d in (r.to(network.last), grid.points.to(network.last))
+                )  # (types, r, n_weights)
+                rows = (grid.solve @ at_points)[:, first.unsqueeze(1) + torch.arange(4)]
+                splined = (weights.unsqueeze(2) * rows).sum(dim=2)
+                worst = max(worst, float((splined - exact).abs().max() / exact.abs().max()))
+        return worst
 
     @staticmethod
     def _edge_gradient(terms: Tensor, edge_vectors: Tensor, create_graph: bool) -> Tensor:

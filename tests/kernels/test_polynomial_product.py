@@ -15,7 +15,7 @@ from tests.kernels.comparison import (
 )
 
 from multiace.kernels.cpu.library import KernelLibraryError
-from multiace.kernels.dispatch import REFERENCE, select_kernels
+from multiace.kernels.dispatch import REFERENCE
 from multiace.kernels.tables import ProductTable
 from multiace.o3.irreps import Irreps
 

@@ -221,3 +221,9 @@ def test_a_config_without_design_takes_that_of_the_model(path, tmp_path):
     save_model(tmp_path / "model", tiny.potential())
     _replace(path, "design: {preset: botnet, size: small, channels: 8}\n", "")
     assert read_config(path, from_model=tmp_path / "model").design == tiny.design()
+
+
+def test_a_radial_grid_needs_radial_functions_of_the_distance_alone(path):
+    changes = ["radial_grid=64", "design.radial.transform=agnesi"]
+    with pytest.raises(ConfigError, match=r"radial_grid is 64.*agnesi.*set the transform to none"):
+        read_config(path, changes)

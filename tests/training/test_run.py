@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 import torch
@@ -176,3 +177,14 @@ def _finite(original):
         return type(found)(torch.nan_to_num(found.sums), found.counts)
 
     return terms
+
+
+def test_a_run_on_a_radial_grid_says_its_error_and_learns_what_an_exact_one_learns(tmp_path):
+    exact = train(tiny.config(tmp_path, epochs=2, out=str(tmp_path / "exact")))
+    gridded = train(tiny.config(tmp_path, epochs=2, radial_grid=128, out=str(tmp_path / "grid")))
+    log = (tmp_path / "grid" / "log.txt").read_text()
+    told = re.findall(r"grid of 128 intervals: largest error (\S+) of the largest value", log)
+    assert len(told) == 2
+    assert all(0 < float(error) < 1e-3 for error in told)
+    assert gridded.history[-1].valid_loss == pytest.approx(exact.history[-1].valid_loss, rel=1e-3)
+    assert gridded.history[-1].valid_loss != exact.history[-1].valid_loss

@@ -11,6 +11,7 @@ from multiace.kernels.segment_sum import segment_sum
 from multiace.layer.species_pooling import SpeciesPooling
 from multiace.one_particle.basis import Edges
 from multiace.one_particle.radial import RadialNetwork
+from multiace.one_particle.radial_grid import GridEdges
 
 
 class Density(nn.Module):
@@ -94,12 +95,15 @@ class AtomicBasis(nn.Module):
             species: element of each node.
             of_element: features of each element, in the first layer, where h has no others.
         """
-        u = self.radial_network(edges.radial_basis, edges.envelope)  # (edges, hidden)
-        if self.species_pooling is not None and of_element is not None:
-            h_z = self.mix(of_element, torch.arange(len(of_element), device=species.device))
-            a = self.species_pooling(h_z, edges, u, self.radial_weights, species)
+        if edges.on_grid is not None:
+            a = self.convolve_on_grid(self.mix(h, species), edges, edges.on_grid, species)
         else:
-            a = self.convolve(self.mix(h, species), edges, u, species)
+            u = self.radial_network(edges.radial_basis, edges.envelope)  # (edges, hidden)
+            if self.species_pooling is not None and of_element is not None:
+                h_z = self.mix(of_element, torch.arange(len(of_element), device=species.device))
+                a = self.species_pooling(h_z, edges, u, self.radial_weights, species)
+            else:
+                a = self.convolve(self.mix(h, species), edges, u, species)
         if self.density is not None:
             a = a / self.density(edges, a.shape[0])
         for linear in self.after_pooling:
@@ -127,12 +131,21 @@ class AtomicBasis(nn.Module):
     ) -> Float[Tensor, "nodes dim_pooled"]:
         """Return (1/lambda) sum_j phi(j -> i)."""
         types = self.radial_network.edge_types(species, edges.senders, edges.receivers)
-        return self.convolution(
-            h,
-            edges.harmonics,
-            u,
-            self.radial_weights,
-            types,
-            edges.senders,
-            edges.receivers,
-        )
+        ends = (edges.senders, edges.receivers)
+        return self.convolution(h, edges.harmonics, u, self.radial_weights, types, *ends)
+
+    def convolve_on_grid(
+        self,
+        h: Float[Tensor, "nodes dim_mixed"],
+        edges: Edges,
+        grid: GridEdges,
+        species: Int[Tensor, " nodes"],
+    ) -> Float[Tensor, "nodes dim_pooled"]:
+        """Return `convolve` with R = sum_q B_q c_{k+q}: B are the features u, k the edge's type."""
+        u = grid.solve @ self.radial_network(grid.radial_basis, grid.envelope)
+        coefficients = u @ self.radial_weights  # (types, rows, n_weights)
+        types = self.radial_network.edge_types(species, edges.senders, edges.receivers)
+        first = grid.first if types is None else types * u.shape[0] + grid.first
+        ends = (edges.senders, edges.receivers)
+        rows = coefficients.flatten(0, 1)
+        return self.convolution(h, edges.harmonics, grid.weights, rows, first, *ends)

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from multiace.one_particle.cutoff import Envelope
 from multiace.one_particle.radial import AgnesiTransform, RadialBasis
+from multiace.one_particle.radial_grid import GridEdges, RadialGrid
 
 
 class Edges(NamedTuple):
@@ -21,6 +22,7 @@ class Edges(NamedTuple):
     | e_n(d_ji) or e_n(T(d_ji)), enveloped unless the weights are | `radial_basis` | - |
     | envelope of the radial weights | `envelope` (None if it is in the basis) | - |
     | Y_lm(r_ji) | `harmonics` | - |
+    | place on the radial grid | `on_grid` (None: radial functions are evaluated edge by edge) | - |
     """
 
     senders: Int[Tensor, " edges"]
@@ -29,6 +31,7 @@ class Edges(NamedTuple):
     radial_basis: Float[Tensor, "edges number"]
     envelope: Float[Tensor, " edges"] | None
     harmonics: Float[Tensor, "edges lm"]
+    on_grid: GridEdges | None = None
 
 
 class EdgeFunctions(nn.Module):
@@ -55,6 +58,7 @@ class EdgeFunctions(nn.Module):
         super().__init__()
         self.edge_basis, self.radial_basis, self.transform = edge_basis, radial_basis, transform
         self.envelope, self.envelope_on, self.cutoff = envelope, envelope_on, cutoff
+        self.grid: RadialGrid | None = None  # while training on one, see Potential.on_radial_grid
 
     def forward(
         self,
@@ -66,7 +70,13 @@ class EdgeFunctions(nn.Module):
         """Evaluate every edge."""
         distances, harmonics = self.edge_basis(edge_vectors)
         basis, envelope = self.radial(distances, senders, receivers, species)
-        return Edges(senders, receivers, distances, basis, envelope, harmonics)
+        on_grid = None if self.grid is None else self._on_grid(self.grid, distances)
+        return Edges(senders, receivers, distances, basis, envelope, harmonics, on_grid)
+
+    def _on_grid(self, grid: RadialGrid, distances: Float[Tensor, " edges"]) -> GridEdges:
+        points, solve = grid.points.to(distances), grid.solve.to(distances)
+        basis, envelope = self.radial_at(points, points)
+        return GridEdges(basis, envelope, solve, *grid.place(distances))
 
     def radial(
         self,
@@ -76,10 +86,21 @@ class EdgeFunctions(nn.Module):
         species: Int[Tensor, " nodes"],
     ) -> tuple[Float[Tensor, "edges number"], Float[Tensor, " edges"] | None]:
         """Evaluate the radial basis; return the envelope apart where the weights have it."""
-        envelope = self.envelope(distances / self.cutoff)
         argument = distances
         if self.transform is not None:
             argument = self.transform(distances, senders, receivers, species)
+        return self.radial_at(distances, argument)
+
+    def radial_at(
+        self, distances: Float[Tensor, " points"], argument: Float[Tensor, " points"]
+    ) -> tuple[Float[Tensor, "points number"], Float[Tensor, " points"] | None]:
+        """Evaluate what `radial` does where the argument of the basis is known.
+
+        Args:
+            distances: r, Å.
+            argument: what the radial basis is evaluated at: r, or T(r) with a transform.
+        """
+        envelope = self.envelope(distances / self.cutoff)
         basis = self.radial_basis(argument)
         if self.envelope_on == "basis":
             return basis * envelope.unsqueeze(1), None

@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from multiace.design import Design
 from multiace.elements import atomic_number
+from multiace.one_particle.radial_grid import FEWEST
 from multiace.presets.load import design_fields
 
 Count = Annotated[int, Field(ge=1)]
@@ -350,6 +351,12 @@ class TrainingConfig(_Group):
         default="auto",
         description="cpu: compiled, on the CPU; reference: PyTorch, anywhere; auto: cpu if it can.",
     )
+    radial_grid: Annotated[int, Field(ge=FEWEST)] | None = Field(
+        default=None,
+        description="Evaluate radial functions of training steps by cubic splines through so many "
+        "intervals up to the cutoff, not by the network at each edge; null: exactly. Validation "
+        "and the model that is saved are exact; the log says the error.",
+    )
     checkpoint: Checkpoint = Field(default=Checkpoint(), description="When to save the state.")
     fine_tuning: FineTuning = Field(default=FineTuning(), description="Rules of `--from`.")
     log: Log = Field(default=Log(), description="Further places for metrics.")
@@ -380,6 +387,13 @@ class TrainingConfig(_Group):
             raise ValueError(
                 "data.isolated_atoms has no effect while design.energy.reference is "
                 f"{reference}. Set the reference to isolated_atoms, or leave the files out."
+            )
+        transform = self.design.radial.transform
+        if self.radial_grid is not None and transform != "none":
+            raise ValueError(
+                f"radial_grid is {self.radial_grid}, a grid of distances, but with "
+                f"design.radial.transform {transform} radial functions depend on the elements too. "
+                "Leave out radial_grid, or set the transform to none."
             )
         return self
 

@@ -149,7 +149,8 @@ class Loop:
         of_forces, of_stress = bool(weights[1] > 0), bool(weights[2] > 0)
 
         state.optimiser.zero_grad(set_to_none=True)
-        prediction = state.potential(batch.graph, forces=of_forces, stress=of_stress)
+        with state.potential.on_radial_grid(config.radial_grid):
+            prediction = state.potential(batch.graph, forces=of_forces, stress=of_stress)
         terms = loss_terms(prediction, batch.targets, config.loss)
         loss = terms.value(weights)
         loss.backward()

@@ -109,9 +109,9 @@ class MovingAverage:
         """Take in the weights after a step."""
         decay = min(self._decay, (1 + self.n_updates) / (10 + self.n_updates))
         self.n_updates += 1
-        shadows = [self.shadow[name] for name in self._parameters]
         with torch.no_grad():
-            torch._foreach_lerp_(shadows, list(self._parameters.values()), 1.0 - decay)
+            for name, weights in self._parameters.items():
+                self.shadow[name].lerp_(weights, 1.0 - decay)
 
     @contextmanager
     def swapped_in(self) -> Iterator[None]:

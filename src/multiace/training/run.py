@@ -142,6 +142,7 @@ def train(
             directory.write_config(config)
             notes.append(_resume_note(checkpoint, state))
         notes.append(f"Kernels: {state.potential.kernels.label}.")
+        notes += _grid_note(config, state.potential)
         return _run(config, directory, sets, state, origin, progress, notes)
 
 
@@ -232,6 +233,17 @@ def _start_note(directory: RunDirectory, origin: Origin | None) -> str:
     return f"{directory.path} holds no checkpoint yet: starting at epoch 0 from {start}."
 
 
+def _grid_note(config: TrainingConfig, potential: Potential) -> list[str]:
+    """Say what a radial grid costs in accuracy with the weights there are, if one is used."""
+    if config.radial_grid is None:
+        return []
+    error = potential.radial_grid_error(config.radial_grid)
+    return [
+        f"Training steps take radial functions from a grid of {config.radial_grid} intervals: "
+        f"largest error {error:.1e} of the largest value, with these weights."
+    ]
+
+
 def _run(
     config: TrainingConfig,
     directory: RunDirectory,
@@ -276,13 +288,14 @@ def _run(
             except (TrainingInterrupted, TrainingDiverged, ModelFileError) as end:
                 log.note(str(end))
                 raise
-        tables = _finish(state, sets, directory, provenance, log, reason)
+        tables = _finish(config, state, sets, directory, provenance, log, reason)
     return TrainingResult(
         state.potential, tuple(history), state.seconds, tables, directory.path, reason
     )
 
 
 def _finish(
+    config: TrainingConfig,
     state: TrainingState,
     sets: StructureSets,
     directory: RunDirectory,
@@ -299,6 +312,8 @@ def _finish(
         f"Training ended after {format_seconds(state.seconds)}: {reason}. "
         f"The best model, of epoch {state.best_epoch + 1}, is in {directory.model_path}."
     )
+    for note in _grid_note(config, state.potential):
+        log.note(note)
     tables: dict[str, ErrorTable] = {}
     for name, structures in {"validation": sets.validation, **sets.tests}.items():
         try:

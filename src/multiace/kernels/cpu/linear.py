@@ -162,24 +162,24 @@ def _double_backward(
     weights: Tensor,
     *constants,
 ) -> tuple[Tensor, ...]:
-    y_dot, to_x, to_weights = (x.new_empty(0) for _ in range(3))
-    if needed[0]:
-        y_dot = _like(cotangent)
-        if x_dot is not None:
+    y_dot = _like(cotangent) if needed[0] else x.new_empty(0)
+    to_x = _like(x) if needed[1] else x.new_empty(0)
+    to_weights = _like(weights) if needed[2] else x.new_empty(0)
+    if x_dot is None:
+        to_weights.zero_()
+    else:
+        if needed[0]:
             _multiply("forward", constants, x=x_dot, weights=weights, y=y_dot)
-        if weights_dot is not None:
+        if needed[2]:
+            _multiply("outer", constants, x=x_dot, weights=to_weights, y=cotangent)
+    if weights_dot is None:
+        to_x.zero_()
+    else:
+        if needed[0]:
             add = x_dot is not None
             _multiply("forward", constants, x=x, weights=weights_dot, y=y_dot, accumulate=add)
-    if needed[1] and weights_dot is None:
-        to_x = _like(x).zero_()
-    elif needed[1]:
-        to_x = _like(x)
-        _multiply("transposed", constants, x=to_x, weights=weights_dot, y=cotangent)
-    if needed[2] and x_dot is None:
-        to_weights = _like(weights).zero_()
-    elif needed[2]:
-        to_weights = _like(weights)
-        _multiply("outer", constants, x=x_dot, weights=to_weights, y=cotangent)
+        if needed[1]:
+            _multiply("transposed", constants, x=to_x, weights=weights_dot, y=cotangent)
     return y_dot, to_x, to_weights
 
 
