@@ -6,6 +6,7 @@ process that trained; it is negative for a signal.
 
 from __future__ import annotations
 
+import importlib
 import json
 import os
 import signal
@@ -33,6 +34,7 @@ class Request:
         out: run directory; the data are beside it.
         resume: continue the run there.
         arguments: run the command line with these instead.
+        function: call this function, `module:name`, with the path `out` instead.
         kill_at: function of `os` and number of its call before which the process kills itself.
         signal: signal to send.
         after: seconds to wait before, or a file to wait for.
@@ -41,6 +43,7 @@ class Request:
     out: str
     resume: bool = False
     arguments: tuple[str, ...] | None = None
+    function: str | None = None
     kill_at: tuple[str, int] | None = None
     signal: int | None = None
     after: float | str = 0.0
@@ -90,7 +93,10 @@ def _child(request: Request) -> None:
         _record_steps(out.with_suffix(".steps"))
         if request.kill_at:
             _kill_at(*request.kill_at)
-        if request.arguments is not None:
+        if request.function is not None:
+            module, _, name = request.function.partition(":")
+            getattr(importlib.import_module(module), name)(out)
+        elif request.arguments is not None:
             _redirect_output(out.with_suffix(".output"))
             sys.argv = ["multiace", *request.arguments]
             command_line()

@@ -19,6 +19,7 @@ from multiace.cli.evaluate import evaluate
 from multiace.cli.import_model import import_model
 from multiace.cli.md import md
 from multiace.cli.probe import probe
+from multiace.cli.study import study
 from multiace.cli.train import train
 
 USER_ERROR = 2
@@ -40,6 +41,7 @@ app.command()(demo)
 app.command("import")(import_model)
 app.add_typer(data)
 app.add_typer(probe)
+app.add_typer(study)
 
 
 def main() -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from typing import Any
 
 import numpy as np
-from jaxtyping import Int64
+from jaxtyping import Float64, Int64
 
 from multiace.study.errors import StudyError
 from multiace.study.model_matrix import orthonormal_contrasts
@@ -14,7 +15,7 @@ from multiace.study.model_matrix import orthonormal_contrasts
 Levels = tuple[int, ...]
 """Index of the level of each factor."""
 
-_MOST_ASSIGNMENTS = 1500
+_MOST_ASSIGNMENTS = 200
 """Assignments of factors to columns that are compared."""
 
 
@@ -94,7 +95,7 @@ def _fits(sizes: Sequence[int], n_cells: int) -> bool:
     return any(_assigned(array, sizes) is not None for array in _arrays(n_cells))
 
 
-def _pydoe():  # noqa: ANN202
+def _pydoe() -> Any:
     try:
         import pydoe
     except ImportError:
@@ -158,18 +159,12 @@ def _assigned(
         exact = [c for c, n in enumerate(columns) if n == size]
         larger = [c for c, n in enumerate(columns) if n > size]
         options.append(exact if len(exact) >= list(sizes).count(size) else exact + larger)
-    best: tuple[tuple[int, float], Int64[np.ndarray, "cells factors"]] | None = None
-    tried = 0
-    for choice in _choices(options):
-        rows = np.column_stack(
-            [array[:, c] % size for c, size in zip(choice, sizes, strict=True)]
-        )
+    best: tuple[tuple[int, float, float], Int64[np.ndarray, "cells factors"]] | None = None
+    for choice in itertools.islice(_choices(options), _MOST_ASSIGNMENTS):
+        rows = np.column_stack([array[:, c] % size for c, size in zip(choice, sizes, strict=True)])
         score = _quality(rows, sizes)
         if best is None or score < best[0]:
             best = (score, rows)
-        tried += 1
-        if tried >= _MOST_ASSIGNMENTS:
-            break
     return None if best is None else [tuple(map(int, row)) for row in best[1]]
 
 
@@ -185,20 +180,27 @@ def _choices(options: Sequence[Sequence[int]], taken: tuple[int, ...] = ()) -> I
             yield from _choices(options, (*taken, column))
 
 
-def _quality(rows: Int64[np.ndarray, "cells factors"], sizes: Sequence[int]) -> tuple[int, float]:
-    """Rank rows: by factors whose levels come unequally often, then by aliasing."""
-    counts = [np.bincount(rows[:, f], minlength=size) for f, size in enumerate(sizes)]
-    return sum(len(set(count.tolist())) > 1 for count in counts), _aliasing(rows, sizes)
+def _quality(
+    rows: Int64[np.ndarray, "cells factors"], sizes: Sequence[int]
+) -> tuple[int, float, float]:
+    """Rank rows: factors whose levels come unequally often, then the word counts A3 and A4.
 
-
-def _aliasing(rows: Int64[np.ndarray, "cells factors"], sizes: Sequence[int]) -> float:
-    """Return how much of main effects lies in two-factor interactions: the word count A3.
+    A3 is how much of main effects lies in interactions of two factors, A4 how much of interactions
+    in each other.
 
     Source: Xu and Wu, Annals of Statistics 29, 1066 (2001), generalised word-length pattern.
     """
+    counts = [np.bincount(rows[:, f], minlength=size) for f, size in enumerate(sizes)]
+    unequal = sum(len(set(count.tolist())) > 1 for count in counts)
     contrasts = [orthonormal_contrasts(size)[rows[:, f]] for f, size in enumerate(sizes)]
+    return unequal, _words(contrasts, 3), _words(contrasts, 4)
+
+
+def _words(contrasts: Sequence[Float64[np.ndarray, "cells _"]], length: int) -> float:
     total = 0.0
-    for a, b, c in itertools.combinations(contrasts, 3):
-        sums = np.einsum("ni,nj,nk->ijk", a, b, c) / len(rows)
-        total += float((sums**2).sum())
+    for chosen in itertools.combinations(contrasts, length):
+        product = chosen[0]
+        for other in chosen[1:]:
+            product = np.einsum("ni,nj->nij", product, other).reshape(len(other), -1)
+        total += float(np.square(product.mean(axis=0)).sum())
     return round(total, 9)

@@ -258,4 +258,6 @@ def _levels(factor: Any) -> Any:
 
 
 def _name(value: Any) -> str:
-    return "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    return (
+        "none" if value is None else str(value).lower() if isinstance(value, bool) else str(value)
+    )

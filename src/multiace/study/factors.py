@@ -18,11 +18,13 @@ RESERVED = {
     "seeds": "seeds are those of the study",
     "out": "runs are kept in the directory of the study",
     "data.tests": "test sets are under evaluations",
-    "device": "every run of a study is computed alike",
     "log": "the study keeps the metrics of its runs",
     "fine_tuning": "runs of a study start from random weights",
 }
 """Fields of the training config that a study sets itself, and why."""
+
+_SHARED = {"device": "runs are computed alike", "kernels": "runs are computed alike"}
+"""Fields that only the base may set, and why."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ def check_factors(factors: Sequence[Factor], places: Places) -> None:
 
 
 def _refuse_reserved(field: str, place: str) -> None:
-    for reserved, reason in RESERVED.items():
+    for reserved, reason in (RESERVED | _SHARED).items():
         if _within(field, reserved):
             raise StudyError(f"A factor cannot change {field!r}: {reason}.{place}")
 

@@ -140,9 +140,7 @@ def _confounded(main: ModelMatrix) -> tuple[tuple[int, ...], ...]:
     null = rows[int((singular > 1e-8).sum()) :]
     groups: list[set[int]] = []
     for vector in null:
-        found = {
-            f for f, columns in enumerate(main.slices) if np.abs(vector[columns]).max() > 1e-8
-        }
+        found = {f for f, columns in enumerate(main.slices) if np.abs(vector[columns]).max() > 1e-8}
         joined = [group for group in groups if group & found]
         groups = [group for group in groups if not group & found] + [found.union(*joined)]
     return tuple(sorted(tuple(sorted(group)) for group in groups))

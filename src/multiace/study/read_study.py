@@ -98,18 +98,18 @@ def make_study(content: Mapping[str, Any], places: Places | None = None) -> Stud
             for name, levels in config.factors.items()
         )
         check_factors(factors, places)
-    names = [
+    cells = [
         Cell(levels, cell_name(factors, levels, path=config.plan.kind == "path"))
         for levels in _cells(config, factors, places)
     ]
-    identification = identify([c.levels for c in names], [len(f.levels) for f in factors])
     is_search = config.plan.kind == "search"
+    sizes = [len(factor.levels) for factor in factors]
     study = Study(
         config,
         base,
         factors,
-        tuple(names),
-        None if is_search else identification,
+        tuple(cells),
+        None if is_search else identify([cell.levels for cell in cells], sizes),
         tuple(compound_levels(factors)),
         places,
     )
@@ -203,9 +203,7 @@ def _checked(make: Callable[[], Design], key: str, places: Places) -> Design:
         raise StudyError(f"{key}: {error}{places.at(key)}") from None
 
 
-def _cells(
-    config: StudyConfig, factors: Sequence[Factor], places: Places
-) -> list[tuple[int, ...]]:
+def _cells(config: StudyConfig, factors: Sequence[Factor], places: Places) -> list[tuple[int, ...]]:
     sizes = [len(factor.levels) for factor in factors]
     plan = config.plan
     if plan.kind == "grid":

@@ -1,0 +1,166 @@
+"""Judge the model of a run: errors on test sets, energies along scans, measured cost."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from multiace.analysis import predict
+from multiace.analysis.errors import REPORT_UNITS, Deviation, compare
+from multiace.checkpoint import load_model
+from multiace.data import read_structures
+from multiace.data.bundled import data_path
+from multiace.geometry import Structure
+from multiace.potential import Potential
+from multiace.study.study import Study, file_hash
+from multiace.training.config import Keys
+from multiace.units import MEV
+
+_REPEATS = 3
+_TIMED_STRUCTURES = 20
+
+
+def evaluations_of(study: Study) -> dict[str, dict[str, Any]]:
+    """Return what models are judged on, as plain data: name of each evaluation -> its content.
+
+    The `id` of an evaluation is the hash of what it computes and of the bytes of its files.
+    """
+    keys = Keys.model_validate(study.base.get("data", {}).get("keys", {})).model_dump()
+    found: dict[str, dict[str, Any]] = {}
+    evaluations = study.config.evaluations
+    for domain in ("in_domain", "out_of_domain"):
+        for name, files in getattr(evaluations, domain).items():
+            found[name] = {"kind": "test", "domain": domain, "files": list(files), "keys": keys}
+    for name, scan in evaluations.scans.items():
+        coordinate = None if scan.coordinate is None else list(scan.coordinate)
+        found[name] = {
+            "kind": "scan",
+            "domain": "scan",
+            "files": [scan.file],
+            "keys": keys,
+            "coordinate": coordinate,
+        }
+    for content in found.values():
+        identity = [content["kind"], [file_hash(f) for f in content["files"]], keys]
+        digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()
+        content["id"] = f"{content['kind']}-{digest[:16]}"
+    return found
+
+
+def evaluate(
+    model: Path, evaluation: Mapping[str, Any], *, device: str = "cpu", kernels: str = "auto"
+) -> dict[str, Any]:
+    """Judge a model once.
+
+    Args:
+        model: model file.
+        evaluation: content as `evaluations_of` returns it.
+        device: where the model computes.
+        kernels: what it computes with.
+
+    Returns:
+        Plain data: errors by quantity in meV units for a test; energies in eV for a scan. What
+        cannot be predicted has its reason under `failed`.
+    """
+    potential = load_model(model, device=device, kernels=kernels)
+    structures = read(evaluation["files"], evaluation["keys"])
+    try:
+        if evaluation["kind"] == "scan":
+            return _scan(potential, structures)
+        return _test(potential, structures)
+    except ValueError as error:  # not finite far from the data: that is a result too
+        return {"failed": str(error)}
+
+
+def read(files: Sequence[str], keys: Mapping[str, str | None]) -> list[Structure]:
+    """Return the structures of files whose labels have given keys."""
+    return [
+        structure
+        for file in files
+        for structure in read_structures(
+            data_path(file),
+            energy_key=keys["energy"],
+            forces_key=keys["forces"],
+            stress_key=keys["stress"],
+        )
+    ]
+
+
+def _test(potential: Potential, structures: Sequence[Structure]) -> dict[str, Any]:
+    total = compare(structures, predict(potential, structures)).total
+    errors: dict[str, Any] = {}
+    for quantity in ("energy", "energy_per_atom", "forces"):
+        deviation: Deviation | None = getattr(total, quantity)
+        unit, size = REPORT_UNITS[quantity]
+        if deviation is not None:
+            errors[quantity] = {
+                "unit": unit,
+                "rmse": deviation.rmse / size,
+                "mae": deviation.mae / size,
+                "largest": deviation.largest / size,
+            }
+    return {
+        "n_structures": len(structures),
+        "errors": errors,
+        "microseconds_per_atom": _microseconds_per_atom(potential, structures),
+    }
+
+
+def _microseconds_per_atom(potential: Potential, structures: Sequence[Structure]) -> float:
+    """Time energies and forces, graphs included, as they are here and now: the best of three."""
+    chosen = structures[:_TIMED_STRUCTURES]
+    times = []
+    for _ in range(_REPEATS):
+        start = time.perf_counter()
+        predict(potential, chosen)
+        times.append(time.perf_counter() - start)
+    return 1e6 * min(times) / sum(structure.n_atoms for structure in chosen)
+
+
+def _scan(potential: Potential, structures: Sequence[Structure]) -> dict[str, Any]:
+    predicted = [labels.energy for labels in predict(potential, structures, forces=False)]
+    reference = [structure.labels.energy for structure in structures]
+    differences = [
+        p - r for p, r in zip(predicted, reference, strict=True) if r is not None and p is not None
+    ]
+    errors: dict[str, Any] = {}
+    if differences:
+        size = np.abs(differences) / MEV
+        errors["energy"] = {
+            "unit": "meV",
+            "rmse": float(np.sqrt(np.mean(size**2))),
+            "mae": float(size.mean()),
+            "largest": float(size.max()),
+        }
+    return {"n_structures": len(structures), "errors": errors, "energies": predicted}
+
+
+def coordinate(structure: Structure, atoms: Sequence[int]) -> float:
+    """Return a distance (Å), an angle or a dihedral (degrees, 0 to 180).
+
+    Args:
+        structure: has the atoms.
+        atoms: two, three or four indices.
+
+    Example:
+        >>> bent = Structure(np.array([1, 8, 1]), np.array([[1.0, 0, 0], [0, 0, 0], [0, 1.0, 0]]))
+        >>> coordinate(bent, (0, 1)), coordinate(bent, (0, 1, 2))
+        (1.0, 90.0)
+    """
+    points = structure.positions[list(atoms)]
+    if len(atoms) == 2:
+        return float(np.linalg.norm(points[1] - points[0]))
+    if len(atoms) == 3:
+        first, second = points[0] - points[1], points[2] - points[1]
+    else:
+        axis = points[2] - points[1]
+        first = np.cross(points[1] - points[0], axis)
+        second = np.cross(axis, points[3] - points[2])
+    sine = np.linalg.norm(np.cross(first, second))
+    return float(np.degrees(np.arctan2(sine, first @ second)))
