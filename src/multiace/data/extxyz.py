@@ -83,9 +83,25 @@ def read_structures(
         DataError: the file does not exist, is empty, truncated or malformed, a symbol is unknown,
             a value is not finite, or two names hold different labels.
     """
+    return list(
+        iterate_structures(
+            path, energy_key=energy_key, forces_key=forces_key, stress_key=stress_key
+        )
+    )
+
+
+def iterate_structures(
+    path: str | Path,
+    *,
+    energy_key: str | None = None,
+    forces_key: str | None = None,
+    stress_key: str | None = None,
+) -> Iterator[Structure]:
+    """Yield what `read_structures` returns, one structure at a time."""
     given = {"energy": energy_key, "forces": forces_key, "stress": stress_key}
     keys = {name: (key,) if key else DEFAULT_KEYS[name] for name, key in given.items()}
-    return [_structure(frame, keys) for frame in _frames(Path(path))]
+    for frame in _frames(Path(path)):
+        yield _structure(frame, keys)
 
 
 def keys_in_file(path: str | Path) -> dict[str, tuple[str, ...]]:

@@ -18,6 +18,7 @@ Weight = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 Number = Annotated[int, Field(ge=1, strict=True)]
 Fraction = Annotated[float, Field(gt=0.0, lt=1.0)]
+BatchUnit = Literal["structures", "atoms", "edges"]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 
@@ -52,8 +53,9 @@ class Data(_Group):
 
     train: tuple[str, ...] = Field(
         min_length=1,
-        description="Files of the training set: paths from the current directory, or "
-        "`bundled:NAME` for data that come with the library.",
+        description="Files of the training set, extended XYZ or stores (.h5) of `multiace data "
+        "prepare`: paths from the current directory, or `bundled:NAME` for data that come with "
+        "the library.",
     )
     valid: (
         tuple[str, ...]
@@ -77,6 +79,12 @@ class Data(_Group):
         default_factory=dict,
         description="E0 in eV by symbol, for design.energy.reference: given or isolated_atoms, "
         "where they go before the isolated atoms in the files.",
+    )
+
+    cache: Weight = Field(
+        default=2.0,
+        description="GB of graphs that are kept in memory between epochs; those beyond are built "
+        "anew for each batch, from the disk where a store holds the structures.",
     )
 
     @model_validator(mode="before")
@@ -236,7 +244,17 @@ class Batch(_Group):
 
     structures: Count | None = Field(default=None, description="Structures in a batch.")
     atoms: Count | None = Field(default=None, description="Most atoms in a batch.")
-    edges: Count | None = Field(default=None, description="Most directed edges in a batch.")
+    edges: Count | None = Field(
+        default=None,
+        description="Most directed edges in a batch: what makes its memory predictable.",
+    )
+
+    @property
+    def limit(self) -> tuple[BatchUnit, int]:
+        """What a batch is limited by, and the limit."""
+        units: tuple[BatchUnit, ...] = ("structures", "atoms", "edges")
+        values: dict[BatchUnit, int | None] = {unit: getattr(self, unit) for unit in units}
+        return next((unit, value) for unit, value in values.items() if value is not None)
 
     @model_validator(mode="before")
     @classmethod
