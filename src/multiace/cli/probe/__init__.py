@@ -5,7 +5,6 @@ from __future__ import annotations
 import typer
 
 from multiace.cli.probe.scan import scan
-from multiace.cli.probe.smoothness import smoothness
 
 probe = typer.Typer(
     name="probe",
@@ -13,4 +12,3 @@ probe = typer.Typer(
     no_args_is_help=True,
 )
 probe.command()(scan)
-probe.command()(smoothness)
