@@ -83,3 +83,12 @@ def test_isolated_atoms_have_no_bond(model, tmp_path):
     write(tmp_path / "far.xyz", Atoms("H2", [[0, 0, 0], [9, 0, 0]]), format="extxyz")
     result = run("scan", model, "--structure", "far.xyz", "--bond", "0,1", "--range", "1,2,3")
     assert result.exit_code == 0, result.output
+
+
+def test_smoothness_prints_a_table_a_part(model):
+    result = run("smoothness", model, "--pairs", "O-H", "--structure", "ethanol.xyz")
+    assert result.exit_code == 0, result.output
+    for words in ("dimers of all pairs", "continuous derivatives", "dimers_tortuosity"):
+        assert words in result.output
+    bad = run("smoothness", model, "--pairs", "O,H")
+    assert "two elements with a dash" in str(bad.exception)

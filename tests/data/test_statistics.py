@@ -13,13 +13,14 @@ from multiace.data import (
     DataError,
     atomic_energies,
     compute_statistics,
+    count_edges,
     is_isolated_atom,
     isolated_atom_energies,
     mean_neighbours,
 )
 from multiace.data.atomic_energies import dependent_elements
 from multiace.elements import ElementError
-from multiace.geometry import Labels, Structure, build_graph
+from multiace.geometry import Labels, Structure
 
 ELEMENTS = (1, 6, 8)
 E0 = {"H": -13.0, "C": -1029.0, "O": -2041.0}
@@ -54,9 +55,8 @@ def molecules(rng):
 
 
 def statistics(structures, elements=ELEMENTS, **options):
-    """Return statistics with graphs of a short cutoff."""
-    graphs = [build_graph(structure, 4.0, elements) for structure in structures]
-    return compute_statistics(structures, graphs, elements, **options)
+    """Return statistics with edges within a short cutoff."""
+    return compute_statistics(structures, count_edges(structures, 4.0), elements, **options)
 
 
 def test_isolated_atoms_give_e0(molecules):
@@ -146,7 +146,7 @@ def test_structures_without_a_label_are_passed_over(molecules, rng):
 
 
 def test_repulsion_is_taken_out_first(molecules, rng):
-    parts, sums = [], []
+    parts, sums = {}, []
     for structure in [*ATOMS, *molecules]:
         part = Labels(energy=rng.uniform(), forces=rng.normal(size=(structure.n_atoms, 3)))
         if structure.n_atoms == 1:
@@ -155,10 +155,11 @@ def test_repulsion_is_taken_out_first(molecules, rng):
             energy=structure.labels.energy + part.energy,
             forces=structure.labels.forces + part.forces,
         )
-        parts.append(part)
-        sums.append(Structure(structure.numbers, structure.positions, labels=both))
+        total = Structure(structure.numbers, structure.positions, labels=both)
+        parts[id(total)] = part
+        sums.append(total)
     options = {"shift": "mean", "scale": "rms_forces"}
-    with_repulsion = statistics(sums, repulsion=parts, **options)
+    with_repulsion = statistics(sums, repulsion=lambda s: parts[id(s)], **options)
     without = statistics([*ATOMS, *molecules], **options)
     assert with_repulsion.shift == pytest.approx(without.shift, abs=1e-9)
     assert with_repulsion.scale == pytest.approx(without.scale)
@@ -166,13 +167,12 @@ def test_repulsion_is_taken_out_first(molecules, rng):
 
 def test_mean_neighbours_count_atoms_that_have_some():
     chain = Structure(np.array([1, 1, 1, 1]), np.array([[0.0, 0, z] for z in (0, 1, 2, 50)]))
-    graphs = [build_graph(structure, 1.5, ELEMENTS) for structure in (chain, ATOMS[0])]
-    assert mean_neighbours(graphs) == pytest.approx(4 / 3)
+    assert mean_neighbours(count_edges([chain, ATOMS[0]], 1.5)) == pytest.approx(4 / 3)
 
 
 def test_no_neighbour_at_all_is_an_error():
     with pytest.raises(DataError, match="no atom has a neighbour within the cutoff"):
-        mean_neighbours([build_graph(ATOMS[0], 3.0, ELEMENTS)])
+        mean_neighbours(count_edges([ATOMS[0]], 3.0))
 
 
 @pytest.mark.parametrize(
@@ -283,9 +283,9 @@ def test_an_element_beyond_the_model_is_refused(molecules):
         atomic_energies(molecules, (1, 6), "least_squares")
 
 
-def test_graphs_must_match_the_structures(molecules):
-    with pytest.raises(ValueError, match="4 structures need as many graphs, got 0"):
-        compute_statistics(molecules, [], ELEMENTS)
+def test_edge_counts_must_match_the_structures(molecules):
+    with pytest.raises(ValueError, match="4 structures need as many counts, got 0"):
+        compute_statistics(molecules, count_edges([], 3.0), ELEMENTS)
 
 
 @given(

@@ -9,7 +9,7 @@ import pytest
 import torch
 from tests.training import tiny
 
-from multiace.data import DataError
+from multiace.data import DataError, Selection
 from multiace.elements import ElementError
 from multiace.geometry import Labels, Structure, build_graph
 from multiace.repulsion import Repulsion
@@ -49,9 +49,8 @@ def test_isolated_atoms_may_have_a_file_of_their_own(tmp_path):
 
 def test_energies_in_the_config_go_before_isolated_atoms(tmp_path):
     tiny.write(tmp_path / "train.xyz", [*tiny.molecules(12), *ATOMS])
-    energies = {"H": -13.0, "O": -2041.0}
-    config = tiny.config(tmp_path, data={"energies": energies})
-    assert statistics_of(read_sets(config), config).atomic_energies == energies
+    config = tiny.config(tmp_path, data={"energies": {"H": -1.0, "O": -2.0}})
+    assert statistics_of(read_sets(config), config).atomic_energies == {"H": -1.0, "O": -2.0}
 
 
 def test_isolated_atoms_give_the_energies_that_the_config_does_not(tmp_path):
@@ -62,7 +61,7 @@ def test_isolated_atoms_give_the_energies_that_the_config_does_not(tmp_path):
     sets = read_sets(config)
     assert statistics_of(sets, config).atomic_energies == {"H": -1.0, "O": -2040.0}
     with pytest.raises(DataError, match="missing O"):
-        statistics_of(replace(sets, isolated_atoms=ATOMS[:1]), config)
+        statistics_of(replace(sets, isolated_atoms=Selection.of(ATOMS[:1])), config)
 
 
 def test_other_frames_in_files_of_isolated_atoms_are_refused(tmp_path):
@@ -146,7 +145,8 @@ def test_a_config_type_that_does_not_occur_is_an_error(tmp_path):
 )
 def test_the_identity_of_data_depends_on_everything_trained_on(tmp_path, change):
     sets = read_sets(tiny.config(tmp_path))
-    changed = replace(sets, training=[replace(sets.training[0], **change), *sets.training[1:]])
+    first = Selection.of([replace(sets.training[0], **change)])
+    changed = replace(sets, training=Selection.of(first, sets.training[1:]))
     assert changed.content_hash != sets.content_hash
     assert replace(sets, training=sets.training[::-1]).content_hash != sets.content_hash
     assert replace(sets, tests={"a": sets.training}).content_hash == sets.content_hash
@@ -188,7 +188,8 @@ def test_a_batch_predicts_what_its_structures_predict(tmp_path):
 def test_every_structure_is_validated_once(tmp_path):
     config = tiny.config(tmp_path, data={"valid": 5})
     sets = read_sets(config)
-    data = make_data(sets, tiny.potential(), config, torch.device("cpu"))
-    sources = [source for batch in data.validation_sources for source in batch]
+    data = make_data(sets, tiny.potential(), config)
+    indices = [index for batch in data.validation_batches for index in batch]
+    assert indices == list(range(5))
+    sources = [data.validation.source(index) for index in indices]
     assert sources == [structure.source for structure in sets.validation]
-    assert sum(batch.graph.n_structures for batch in data.validation) == 5

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
 import torch
 
-from multiace.geometry import Labels, Structure, batch_graphs, batches_by, build_graph
+from multiace.geometry import Graph, Labels, Structure, batch_graphs, build_graph
 from multiace.plan import Plan
 from multiace.potential import Potential, Prediction
 
@@ -43,16 +43,33 @@ def predict(
         evaluate, model = potential.evaluate, potential.potential
     else:
         evaluate = model = potential
-    graphs = [build_graph(s, model.cutoff, model.elements) for s in structures]
-    sizes = [min(graph.n_edges, batch_edges) for graph in graphs]
+    if batch_edges < 1:
+        raise ValueError(f"batch_edges must be at least 1, got {batch_edges}.")
     device = next(model.parameters()).device
     predicted: list[Labels] = []
-    for batch in batches_by(sizes, range(len(graphs)), batch_edges):
-        graph = batch_graphs([graphs[index] for index in batch]).to(device, model.dtype)
+    for batch in _batches(structures, model, batch_edges):
+        graph = batch_graphs([graph for _, graph in batch]).to(device, model.dtype)
         with torch.no_grad():
             prediction = evaluate(graph, forces=forces, stress=stress)
-        predicted.extend(_labels_of(prediction, [structures[index] for index in batch]))
+        predicted.extend(_labels_of(prediction, [structure for structure, _ in batch]))
     return predicted
+
+
+def _batches(
+    structures: Iterable[Structure], model: Potential, batch_edges: int
+) -> Iterator[list[tuple[Structure, Graph]]]:
+    """Yield structures with their graphs, as many at once as the limit allows."""
+    batch: list[tuple[Structure, Graph]] = []
+    n_edges = 0
+    for structure in structures:
+        graph = build_graph(structure, model.cutoff, model.elements)
+        if batch and n_edges + graph.n_edges > batch_edges:
+            yield batch
+            batch, n_edges = [], 0
+        batch.append((structure, graph))
+        n_edges += graph.n_edges
+    if batch:
+        yield batch
 
 
 def _labels_of(prediction: Prediction, structures: Sequence[Structure]) -> Iterator[Labels]:

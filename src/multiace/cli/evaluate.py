@@ -9,16 +9,6 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from multiace.cli.data.options import (
-    EnergyKey,
-    Files,
-    ForcesKey,
-    StressKey,
-    StressOrder,
-    UnitCheck,
-    VirialKey,
-)
-
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -30,7 +20,10 @@ if TYPE_CHECKING:
 
 def evaluate(
     model: Annotated[Path, typer.Argument(help="Model file (.safetensors).")],
-    data: Files,
+    data: Annotated[
+        list[str],
+        typer.Argument(help="Extended XYZ files with labels, or bundled:NAME."),
+    ],
     json: Annotated[
         Path | None, typer.Option(help="Write all errors to this file.", metavar="FILE")
     ] = None,
@@ -45,12 +38,9 @@ def evaluate(
     exact: Annotated[
         bool, typer.Option("--exact", help="Evaluate the radial network and not its splines (CPU).")
     ] = False,
-    energy_key: EnergyKey = None,
-    forces_key: ForcesKey = None,
-    stress_key: StressKey = None,
-    virial_key: VirialKey = None,
-    stress_order: StressOrder = None,
-    unit_check: UnitCheck = True,
+    energy_key: Annotated[str | None, typer.Option(help="Name of the energy in the data.")] = None,
+    forces_key: Annotated[str | None, typer.Option(help="Name of the forces in the data.")] = None,
+    stress_key: Annotated[str | None, typer.Option(help="Name of the stress in the data.")] = None,
 ) -> None:
     """Print RMSE and MAE of a model on labelled structures.
 
@@ -61,16 +51,19 @@ def evaluate(
 
     from multiace.analysis import errors
     from multiace.checkpoint import load_model
-    from multiace.data import LabelNames, read_files
+    from multiace.data import read_structures
+    from multiace.data.bundled import data_path
 
     potential = load_model(
         model, dtype=None if dtype is None else getattr(torch, dtype), device=device
     )
-    names = LabelNames(energy_key, forces_key, stress_key, virial_key, stress_order)
-    reading = read_files(data, names, unit_check=unit_check, duplicates=False)
-    for warning in reading.warnings:
-        typer.echo(f"Warning: {warning}", err=True)
-    structures = reading.structures
+    structures = [
+        structure
+        for name in data
+        for structure in read_structures(
+            data_path(name), energy_key=energy_key, forces_key=forces_key, stress_key=stress_key
+        )
+    ]
     table = errors(_planned(potential, structures, exact), structures, batch_edges=batch_edges)
     Console().print(as_text(table))
     if json is not None:

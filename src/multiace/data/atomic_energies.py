@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float64, Int64
+from jaxtyping import Bool, Float64, Int64
 
 from multiace.data.errors import DataError
 from multiace.elements import ElementError, format_elements, sorted_elements, symbol_of
@@ -22,7 +23,7 @@ Reference = Literal["isolated_atoms", "given", "least_squares", "mean", "none"]
 
 
 def atomic_energies(
-    structures: Sequence[Structure],
+    structures: Iterable[Structure],
     elements: tuple[int, ...],
     reference: Reference,
     given: Mapping[str, float] | None = None,
@@ -51,6 +52,22 @@ def atomic_energies(
         >>> atomic_energies([atom], (1,), "isolated_atoms").tolist()
         [-13.6]
     """
+    check_given(reference, given)
+    if reference == "none":
+        return np.zeros(len(elements))
+    if reference in ("mean", "least_squares"):
+        return fitted_energies(compositions(structures, elements), elements, reference)
+    if reference == "given":
+        return _in_order(elements, given or {}, "the given atomic energies")
+    return _in_order(elements, isolated_atom_energies(structures), "the isolated atoms")
+
+
+def check_given(reference: Reference, given: Mapping[str, float] | None) -> None:
+    """Refuse energies without the reference `given`, and the reference without energies.
+
+    Raises:
+        DataError: one without the other.
+    """
     if (given is not None) != (reference == "given"):
         state = "no atomic energies are given" if given is None else "atomic energies are given"
         raise DataError(
@@ -58,19 +75,6 @@ def atomic_energies(
             field="atomic_energies",
             hint="Reference 'given' goes with atomic energies in eV by symbol, the others without.",
         )
-    if reference == "none":
-        return np.zeros(len(elements))
-    if reference == "mean":
-        condensed = [structure for structure in structures if not is_isolated_atom(structure)]
-        labelled, energies = with_energy(condensed)
-        n_atoms = sum(structure.n_atoms for structure in labelled)
-        return np.full(len(elements), energies.sum() / n_atoms)
-    if reference == "least_squares":
-        labelled, energies = with_energy(structures)
-        return least_squares(labelled, elements, energies, "atomic energies")
-    if reference == "given":
-        return _in_order(elements, given or {}, "the given atomic energies")
-    return _in_order(elements, isolated_atom_energies(structures), "the isolated atoms")
 
 
 def is_isolated_atom(structure: Structure) -> bool:
@@ -92,7 +96,7 @@ def is_isolated_atom(structure: Structure) -> bool:
     return marked or (structure.n_atoms == 1 and not any(structure.pbc))
 
 
-def isolated_atom_energies(structures: Sequence[Structure]) -> dict[str, float]:
+def isolated_atom_energies(structures: Iterable[Structure]) -> dict[str, float]:
     """Return the energies of the isolated atoms among structures, eV, by symbol.
 
     Raises:
@@ -116,48 +120,97 @@ def isolated_atom_energies(structures: Sequence[Structure]) -> dict[str, float]:
     return found
 
 
-def with_energy(
-    structures: Sequence[Structure],
-) -> tuple[list[Structure], Float64[np.ndarray, " labelled"]]:
-    """Return the structures that have an energy, and the energies in eV.
+@dataclass(frozen=True, eq=False)
+class Compositions:
+    """Atoms of each element and total energy of structures that have an energy.
 
-    Raises:
-        DataError: none has.
+    Args:
+        counts: number of atoms of each element.
+        energies: total energies, eV.
+        isolated: which structures are isolated atoms.
+        n_unlabelled: structures that are neither isolated atoms nor have an energy.
     """
-    labelled = [structure for structure in structures if structure.labels.energy is not None]
-    if not labelled:
-        raise DataError(
-            "no structure other than isolated atoms has an energy"
-            if structures
-            else "there is no structure other than isolated atoms",
-            field="energy",
-            hint="Choose a reference, shift and scale that need no energies.",
-        )
-    return labelled, np.array([structure.labels.energy for structure in labelled], dtype=np.float64)
+
+    counts: Int64[np.ndarray, "structures elements"]
+    energies: Float64[np.ndarray, " structures"]
+    isolated: Bool[np.ndarray, " structures"]
+    n_unlabelled: int = 0
+
+    @property
+    def condensed(self) -> Compositions:
+        """All but the isolated atoms.
+
+        Raises:
+            DataError: there is nothing else with an energy.
+        """
+        kept = ~self.isolated
+        if not kept.any():
+            raise DataError(
+                "no structure other than isolated atoms has an energy"
+                if self.n_unlabelled
+                else "there is no structure other than isolated atoms",
+                field="energy",
+                hint="Choose a reference, shift and scale that need no energies.",
+            )
+        return Compositions(self.counts[kept], self.energies[kept], self.isolated[kept])
 
 
-def composition(
-    structures: Sequence[Structure], elements: tuple[int, ...]
-) -> Int64[np.ndarray, "structures elements"]:
-    """Return the number of atoms of each element in each structure.
+def compositions(structures: Iterable[Structure], elements: tuple[int, ...]) -> Compositions:
+    """Return the compositions of the structures that have an energy, each looked at once.
 
     Raises:
         ElementError: a structure has an element that is not among `elements`.
     """
-    counts = np.zeros((len(structures), len(elements)), dtype=np.int64)
-    for row, structure in enumerate(structures):
-        counts[row] = [np.count_nonzero(structure.numbers == number) for number in elements]
-        if counts[row].sum() != structure.n_atoms:
-            others = sorted_elements(set(structure.numbers.tolist()) - set(elements))
-            raise ElementError(
-                f"{structure.source or 'A structure'} contains {format_elements(others)}, but the "
-                f"elements of the model are {format_elements(elements)}."
-            )
+    rows, energies, isolated = [], [], []
+    n_unlabelled = 0
+    for structure in structures:
+        row, is_atom = composition(structure, elements), is_isolated_atom(structure)
+        if structure.labels.energy is None:
+            n_unlabelled += not is_atom
+            continue
+        rows.append(row)
+        energies.append(structure.labels.energy)
+        isolated.append(is_atom)
+    return Compositions(
+        np.array(rows, dtype=np.int64).reshape(-1, len(elements)),
+        np.array(energies, dtype=np.float64),
+        np.array(isolated, dtype=bool),
+        n_unlabelled,
+    )
+
+
+def fitted_energies(
+    found: Compositions, elements: tuple[int, ...], reference: Literal["mean", "least_squares"]
+) -> Float64[np.ndarray, " elements"]:
+    """Return E0 from total energies, in eV; see `atomic_energies`.
+
+    Raises:
+        DataError: there is no energy, or least squares cannot tell the elements apart.
+    """
+    if reference == "mean":
+        found = found.condensed
+        return np.full(len(elements), found.energies.sum() / found.counts.sum())
+    return least_squares(found.counts, elements, found.energies, "atomic energies")
+
+
+def composition(structure: Structure, elements: tuple[int, ...]) -> list[int]:
+    """Return the number of atoms of each element in a structure.
+
+    Raises:
+        ElementError: it has an element that is not among `elements`.
+    """
+    counts = [int(np.count_nonzero(structure.numbers == number)) for number in elements]
+    if sum(counts) != structure.n_atoms:
+        others = sorted_elements(set(structure.numbers.tolist()) - set(elements))
+        raise ElementError(
+            f"{structure.source or 'A structure'} contains {format_elements(others)}, but the "
+            f"elements of the model are {format_elements(elements)}."
+        )
     return counts
 
 
 def least_squares(
-    structures: Sequence[Structure],
+    counts: Int64[np.ndarray, "structures elements"],
     elements: tuple[int, ...],
     energies: Float64[np.ndarray, " structures"],
     what: str,
@@ -167,7 +220,7 @@ def least_squares(
     Minimises sum_b [(E_b - sum_z n_bz E_z) / n_b]^2.
 
     Args:
-        structures: where the atoms are counted.
+        counts: number of atoms of each element.
         elements: atomic numbers, ascending.
         energies: energy of each structure, eV.
         what: name of the result in messages.
@@ -175,13 +228,18 @@ def least_squares(
     Raises:
         DataError: the compositions do not determine the result; says which are tied together.
     """
-    counts = composition(structures, elements)
+    if len(counts) == 0:
+        raise DataError(
+            "no structure has an energy",
+            field="energy",
+            hint="Choose a reference, shift and scale that need no energies.",
+        )
     dependent = dependent_elements(counts)
     if dependent:
         raise DataError(
             f"least squares cannot find the {what}: the compositions have rank "
             f"{len(elements) - len(dependent)} for {len(elements)} elements "
-            f"({format_elements(elements)}): {null_space(elements, dependent)}",
+            f"({format_elements(elements)}): {_null_space(elements, dependent)}",
             field="energy",
             hint="Add isolated atoms or structures of other compositions, give the energies, or "
             "take one value for all elements.",
@@ -228,7 +286,7 @@ def dependent_elements(
     return dependent
 
 
-def null_space(elements: tuple[int, ...], dependent: Mapping[int, Mapping[int, Fraction]]) -> str:
+def _null_space(elements: tuple[int, ...], dependent: Mapping[int, Mapping[int, Fraction]]) -> str:
     """Return `n(C) = 3/4 n(H) and n(O) = 1/2 n(H) in every structure`."""
     relations = []
     for column, terms in dependent.items():

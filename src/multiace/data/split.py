@@ -29,20 +29,29 @@ def split(
     Raises:
         DataError: one of the two parts would be empty.
     """
-    n_valid = round(len(structures) * valid) if 0 < valid < 1 else int(valid)
+    training, validation = split_indices(len(structures), valid, seed)
+    return [structures[i] for i in training], [structures[i] for i in validation]
+
+
+def split_indices(n_structures: int, valid: int | float, seed: int) -> tuple[list[int], list[int]]:
+    """Draw a validation set as `split` does; return ascending indices.
+
+    Raises:
+        DataError: one of the two parts would be empty.
+    """
+    n_valid = round(n_structures * valid) if 0 < valid < 1 else int(valid)
     if n_valid != valid and not 0 < valid < 1:
         raise DataError(
             f"the validation set must be a number of structures or a fraction below 1, got {valid}",
             value=valid,
         )
-    if not 1 <= n_valid < len(structures):
+    if not 1 <= n_valid < n_structures:
         part = "validation" if n_valid < 1 else "training"
         raise DataError(
-            f"{valid} of {len(structures)} structures for validation leaves the {part} set empty",
+            f"{valid} of {n_structures} structures for validation leaves the {part} set empty",
             value=valid,
             hint="Give a number from 1 to one less than the structures, or a fraction below 1.",
         )
-    drawn = np.random.default_rng([seed, _STREAM]).permutation(len(structures))[:n_valid]
+    drawn = np.random.default_rng([seed, _STREAM]).permutation(n_structures)[:n_valid]
     chosen = set(drawn.tolist())
-    training = [structure for index, structure in enumerate(structures) if index not in chosen]
-    return training, [structures[index] for index in sorted(chosen)]
+    return [index for index in range(n_structures) if index not in chosen], sorted(chosen)

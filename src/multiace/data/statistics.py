@@ -6,7 +6,7 @@ first, the shift of what is left, then the scale. Everything is in float64.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Literal
 
@@ -14,17 +14,20 @@ import numpy as np
 from jaxtyping import Float64
 
 from multiace.data.atomic_energies import (
+    Compositions,
     Reference,
     atomic_energies,
-    composition,
+    check_given,
+    compositions,
+    fitted_energies,
     is_isolated_atom,
     least_squares,
-    with_energy,
 )
+from multiace.data.edge_counts import EdgeCounts, mean_neighbours
 from multiace.data.errors import DataError
 from multiace.design import Statistics
 from multiace.elements import format_elements, symbol_of
-from multiace.geometry import Graph, Labels, Structure
+from multiace.geometry import Labels, Structure
 
 Shift = Literal["none", "mean"]
 Scale = Literal["none", "rms_forces", "std"]
@@ -32,7 +35,7 @@ Scale = Literal["none", "rms_forces", "std"]
 
 def compute_statistics(
     structures: Sequence[Structure],
-    graphs: Sequence[Graph],
+    edges: EdgeCounts,
     elements: tuple[int, ...],
     *,
     reference: Reference = "isolated_atoms",
@@ -40,7 +43,7 @@ def compute_statistics(
     scale: Scale = "rms_forces",
     per_element: bool = False,
     given: Mapping[str, float] | None = None,
-    repulsion: Sequence[Labels] | None = None,
+    repulsion: Callable[[Structure], Labels] | None = None,
 ) -> Statistics:
     """Return the statistics of a training set.
 
@@ -49,8 +52,8 @@ def compute_statistics(
     where it is needed.
 
     Args:
-        structures: the training set with its labels.
-        graphs: graphs of the same structures with the cutoff of the model.
+        structures: the training set with its labels, gone through several times.
+        edges: their edges within the cutoff of the model.
         elements: atomic numbers of the model, ascending.
         reference: where E0 comes from, see `atomic_energies`.
         shift: `mean`: mean of (E - sum E0) / atoms. With `per_element`, least squares over the
@@ -59,88 +62,71 @@ def compute_statistics(
             atoms of each element. `std`: standard deviation of (E - sum E0 - sum shift) / atoms.
         per_element: shift and scale for each element.
         given: E0 in eV by symbol, for the reference `given`.
-        repulsion: energies and forces that the model adds outside scale and shift (core
-            repulsion), one record for each structure; subtracted from the labels first.
+        repulsion: returns energy and forces that the model adds outside scale and shift (core
+            repulsion); subtracted from the labels first.
 
     Raises:
         DataError: a label or an isolated atom is missing, no atom has a neighbour, or least squares
             cannot tell the elements apart.
 
     Example:
-        >>> from multiace.geometry import build_graph
+        >>> from multiace.data import count_edges
         >>> positions = np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 0.74]])
         >>> pair = Structure(np.array([1, 1]), positions, labels=Labels(energy=-30.0))
-        >>> graph = build_graph(pair, cutoff=2.0, elements=(1,))
-        >>> compute_statistics([pair], [graph], (1,), reference="mean", scale="none")
+        >>> edges = count_edges([pair], cutoff=2.0)
+        >>> compute_statistics([pair], edges, (1,), reference="mean", scale="none")
         Statistics(mean_neighbours=1.0, atomic_energies={'H': -15.0}, shift=0.0, scale=1.0)
     """
-    if len(graphs) != len(structures):
-        raise ValueError(f"{len(structures)} structures need as many graphs, got {len(graphs)}.")
+    if len(edges) != len(structures):
+        raise ValueError(f"{len(structures)} structures need as many counts, got {len(edges)}.")
     if per_element and scale == "std":
         raise DataError(
             "scale 'std' cannot be per element: an energy belongs to all atoms of a structure",
             field="scale",
             hint="Take scale 'rms_forces', or one scale for all elements.",
         )
+    check_given(reference, given)
+    seen: Iterable[Structure] = structures
     if repulsion is not None:
-        structures = _without(structures, repulsion)
-    energies = atomic_energies(structures, elements, reference, given)
-    condensed = [structure for structure in structures if not is_isolated_atom(structure)]
+        seen = _Without(structures, repulsion)
+    found = compositions(seen, elements)
+    if reference in ("mean", "least_squares"):
+        energies = fitted_energies(found, elements, reference)
+    else:
+        energies = atomic_energies(seen, elements, reference, given)
     shifts = np.zeros(len(elements))
     if shift == "mean":
-        shifts = _shifts(condensed, elements, energies, per_element)
+        shifts = _shifts(found.condensed, elements, energies, per_element)
     scales = np.ones(len(elements))
     if scale == "rms_forces":
-        scales = _rms_forces(condensed, elements, per_element)
+        scales = _rms_forces(seen, elements, per_element)
     elif scale == "std":
-        scales[:] = _deviation(condensed, elements, energies + shifts)
+        scales[:] = _deviation(found.condensed, energies + shifts)
     return Statistics(
-        mean_neighbours=mean_neighbours(graphs),
+        mean_neighbours=mean_neighbours(edges),
         atomic_energies=_by_symbol(elements, energies),
         shift=_by_symbol(elements, shifts) if per_element else float(shifts[0]),
         scale=_by_symbol(elements, scales) if per_element else float(scales[0]),
     )
 
 
-def mean_neighbours(graphs: Sequence[Graph]) -> float:
-    """Return the mean number of neighbours of the atoms that have any.
-
-    Raises:
-        DataError: no atom has a neighbour.
-    """
-    n_edges = sum(graph.n_edges for graph in graphs)
-    if n_edges == 0:
-        raise DataError(
-            "no atom has a neighbour within the cutoff",
-            hint="Raise the cutoff, and see that the positions are in Å.",
-        )
-    return n_edges / sum(graph.receivers.unique().shape[0] for graph in graphs)
-
-
 def _shifts(
-    structures: Sequence[Structure],
+    found: Compositions,
     elements: tuple[int, ...],
     energies: Float64[np.ndarray, " elements"],
     per_element: bool,
 ) -> Float64[np.ndarray, " elements"]:
     """Return the shift of each element, eV."""
-    labelled, totals = with_energy(structures)
-    counts = composition(labelled, elements)
-    residual = totals - counts @ energies
+    residual = found.energies - found.counts @ energies
     if per_element:
-        return least_squares(labelled, elements, residual, "shifts per element")
-    return np.full(len(elements), np.mean(residual / counts.sum(axis=1)))
+        return least_squares(found.counts, elements, residual, "shifts per element")
+    return np.full(len(elements), np.mean(residual / found.counts.sum(axis=1)))
 
 
-def _deviation(
-    structures: Sequence[Structure],
-    elements: tuple[int, ...],
-    energies: Float64[np.ndarray, " elements"],
-) -> float:
+def _deviation(found: Compositions, energies: Float64[np.ndarray, " elements"]) -> float:
     """Return the standard deviation of the energy per atom beyond `energies`, eV."""
-    labelled, totals = with_energy(structures)
-    counts = composition(labelled, elements)
-    deviation = float(np.std((totals - counts @ energies) / counts.sum(axis=1)))
+    n_atoms = found.counts.sum(axis=1)
+    deviation = float(np.std((found.energies - found.counts @ energies) / n_atoms))
     if deviation == 0.0:
         raise DataError(
             "the energies per atom are all the same, so their deviation is no scale",
@@ -151,13 +137,13 @@ def _deviation(
 
 
 def _rms_forces(
-    structures: Sequence[Structure], elements: tuple[int, ...], per_element: bool
+    structures: Iterable[Structure], elements: tuple[int, ...], per_element: bool
 ) -> Float64[np.ndarray, " elements"]:
     """Return the root mean square force component of each element or of all, eV/Å."""
     squares = np.zeros(len(elements))
     counts = np.zeros(len(elements))
     for structure in structures:
-        if structure.labels.forces is None:
+        if structure.labels.forces is None or is_isolated_atom(structure):
             continue
         species = np.searchsorted(elements, structure.numbers)
         norms = np.square(structure.labels.forces).sum(axis=1)
@@ -182,15 +168,21 @@ def _by_symbol(
     return {symbol_of(number): float(value) for number, value in zip(elements, values, strict=True)}
 
 
-def _without(structures: Sequence[Structure], repulsion: Sequence[Labels]) -> list[Structure]:
-    """Return the structures with another contribution taken out of their labels."""
-    reduced = []
-    for structure, part in zip(structures, repulsion, strict=True):
-        energy, forces = structure.labels.energy, structure.labels.forces
-        if energy is not None and part.energy is not None:
-            energy = energy - part.energy
-        if forces is not None and part.forces is not None:
-            forces = forces - part.forces
-        labels = replace(structure.labels, energy=energy, forces=forces)
-        reduced.append(replace(structure, labels=labels))
-    return reduced
+class _Without:
+    """Structures with another contribution taken out of their labels, one at a time."""
+
+    def __init__(
+        self, structures: Iterable[Structure], repulsion: Callable[[Structure], Labels]
+    ) -> None:
+        self._structures, self._repulsion = structures, repulsion
+
+    def __iter__(self) -> Iterator[Structure]:
+        for structure in self._structures:
+            part = self._repulsion(structure)
+            energy, forces = structure.labels.energy, structure.labels.forces
+            if energy is not None and part.energy is not None:
+                energy = energy - part.energy
+            if forces is not None and part.forces is not None:
+                forces = forces - part.forces
+            labels = replace(structure.labels, energy=energy, forces=forces)
+            yield replace(structure, labels=labels)

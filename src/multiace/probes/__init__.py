@@ -6,8 +6,13 @@ and returns a `ProbeResult`. `multiace.probes.figures` draws it.
 
 from __future__ import annotations
 
+from multiace.probes.bonds import bond_smoothness
+from multiace.probes.cutoff import cutoff
+from multiace.probes.diatomics import dimers
 from multiace.probes.result import Mark, Number, Panel, ProbeResult, Series, Table, overlay
+from multiace.probes.roughness import directions, roughness
 from multiace.probes.scan import scan
+from multiace.probes.smoothness import smoothness
 from multiace.probes.surface import CalculatorSurface, Surface, surface
 
 __all__ = [
@@ -19,7 +24,13 @@ __all__ = [
     "Series",
     "Surface",
     "Table",
+    "bond_smoothness",
+    "cutoff",
+    "dimers",
+    "directions",
     "overlay",
+    "roughness",
     "scan",
+    "smoothness",
     "surface",
 ]

@@ -109,6 +109,8 @@ def draw_panel(axes: Axes, panel: Panel, look: Look) -> None:
         axes.set_yscale("log")
         axes.grid(axis="y", color=look.shade, linewidth=0.5, alpha=0.6)
         axes.set_axisbelow(True)
+    elif panel.y_range is not None:
+        axes.set_ylim(*panel.y_range)
     elif panel.follow:
         _follow(axes, panel)
     for mark in panel.marks:

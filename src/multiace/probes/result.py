@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
@@ -98,6 +98,7 @@ class Panel:
         zero: what is subtracted from every ordinate when drawn, such as the sum of E0.
         log_y: whether the ordinate is logarithmic.
         follow: names of the series that the range of the ordinate must hold; others may leave it.
+        y_range: range of the ordinate after the zero, or None for all that there is.
     """
 
     name: str
@@ -110,6 +111,7 @@ class Panel:
     zero: float = 0.0
     log_y: bool = False
     follow: tuple[str, ...] = ()
+    y_range: tuple[float, float] | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -171,6 +173,34 @@ class ProbeResult:
             "tables": {table.name: _table_to_json(table) for table in self.tables},
             "panels": {panel.name: _panel_to_json(panel) for panel in self.panels},
         }
+
+
+def combine(probe: str, parts: Mapping[str, ProbeResult]) -> ProbeResult:
+    """Put the parts of a probe into one result; numbers are named after their part.
+
+    Args:
+        probe: name of the whole.
+        parts: results for one subject, by the prefix of their numbers.
+
+    Example:
+        >>> part = ProbeResult("dimers", "model", (Number("holes", 0, "", "pairs with a hole"),))
+        >>> combine("smoothness", {"dimers": part})["dimers_holes"]
+        0
+    """
+    subjects = {part.subject for part in parts.values()}
+    assert len(subjects) == 1, subjects
+    return ProbeResult(
+        probe,
+        subjects.pop(),
+        tuple(
+            replace(number, name=f"{prefix}_{number.name}")
+            for prefix, part in parts.items()
+            for number in part.numbers
+        ),
+        tuple(table for part in parts.values() for table in part.tables),
+        tuple(panel for part in parts.values() for panel in part.panels),
+        {prefix: part.settings for prefix, part in parts.items()},
+    )
 
 
 def overlay(results: Sequence[ProbeResult]) -> list[Panel]:

@@ -8,7 +8,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from multiace.data.frame_labels import StressOrder
 from multiace.design import Design
 from multiace.elements import atomic_number
 from multiace.one_particle.radial_grid import FEWEST
@@ -19,6 +18,7 @@ Weight = Annotated[float, Field(ge=0.0, allow_inf_nan=False)]
 Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 Number = Annotated[int, Field(ge=1, strict=True)]
 Fraction = Annotated[float, Field(gt=0.0, lt=1.0)]
+BatchUnit = Literal["structures", "atoms", "edges"]
 Seed = Annotated[int, Field(ge=0, lt=2**63)]
 
 
@@ -46,15 +46,6 @@ class Keys(_Group):
     stress: str | None = Field(
         default=None, description="Key of the stress (eV/Å^3); null: `stress` or `REF_stress`."
     )
-    virial: str | None = Field(
-        default=None,
-        description="Key of a virial (eV) that stands for the stress -virial / volume; null: none.",
-    )
-    stress_order: StressOrder | None = Field(
-        default=None,
-        description="Order of a stress or virial of six components: voigt (xx yy zz yz xz xy), "
-        "vasp (xx yy zz xy yz xz) or lammps (xx yy zz xy xz yz); null: they are refused.",
-    )
 
 
 class Data(_Group):
@@ -62,8 +53,9 @@ class Data(_Group):
 
     train: tuple[str, ...] = Field(
         min_length=1,
-        description="Files of the training set: paths from the current directory, or "
-        "`bundled:NAME` for data that come with the library.",
+        description="Files of the training set, extended XYZ or stores (.h5) of `multiace data "
+        "prepare`: paths from the current directory, or `bundled:NAME` for data that come with "
+        "the library.",
     )
     valid: (
         tuple[str, ...]
@@ -78,11 +70,6 @@ class Data(_Group):
         default_factory=dict, description="Name -> files of a test set, evaluated at the end."
     )
     keys: Keys = Field(default=Keys(), description="Names of the labels in the files.")
-    unit_check: bool = Field(
-        default=True,
-        description="Refuse positions and labels that look like other units than eV and Å, or that "
-        "contradict one another in sign or order.",
-    )
     isolated_atoms: tuple[str, ...] = Field(
         default=(),
         description="Files with the isolated atoms that give E0, besides those in the training "
@@ -92,6 +79,12 @@ class Data(_Group):
         default_factory=dict,
         description="E0 in eV by symbol, for design.energy.reference: given or isolated_atoms, "
         "where they go before the isolated atoms in the files.",
+    )
+
+    cache: Weight = Field(
+        default=2.0,
+        description="GB of graphs that are kept in memory between epochs; those beyond are built "
+        "anew for each batch, from the disk where a store holds the structures.",
     )
 
     @model_validator(mode="before")
@@ -251,7 +244,17 @@ class Batch(_Group):
 
     structures: Count | None = Field(default=None, description="Structures in a batch.")
     atoms: Count | None = Field(default=None, description="Most atoms in a batch.")
-    edges: Count | None = Field(default=None, description="Most directed edges in a batch.")
+    edges: Count | None = Field(
+        default=None,
+        description="Most directed edges in a batch: what makes its memory predictable.",
+    )
+
+    @property
+    def limit(self) -> tuple[BatchUnit, int]:
+        """What a batch is limited by, and the limit."""
+        units: tuple[BatchUnit, ...] = ("structures", "atoms", "edges")
+        values: dict[BatchUnit, int | None] = {unit: getattr(self, unit) for unit in units}
+        return next((unit, value) for unit, value in values.items() if value is not None)
 
     @model_validator(mode="before")
     @classmethod

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float64
+from jaxtyping import Bool, Float64, Int64
 from torch import Tensor
 
+from multiace.data import DataError
+from multiace.data.selection import Selection
 from multiace.geometry import Graph, Structure, batch_graphs, build_graph
-from multiace.training.config import Batch
+from multiace.training.config import Batch, BatchUnit
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,31 +107,138 @@ def _float64(values: object) -> Float64[Tensor, "..."]:
 
 
 @dataclass(frozen=True)
-class TrainingData:
-    """Examples of a run, built once.
+class Size:
+    """What a structure adds to a batch.
 
     Args:
-        training: one example a structure, on the CPU, in the model's dtype.
-        sources: `file:frame` of each.
-        validation: batches, on the device of the model.
-        validation_sources: `file:frame` of the structures of each batch.
+        source: where it comes from, `file:frame`.
+        atoms: its atoms.
+        edges: its directed edges.
+    """
+
+    source: str
+    atoms: int
+    edges: int
+
+
+class Cache:
+    """Memory for examples that are kept from one epoch to the next.
+
+    Args:
+        limit: bytes.
+    """
+
+    def __init__(self, limit: float) -> None:
+        self.left = limit
+
+    def admits(self, example: Example) -> bool:
+        """Tell whether an example may be kept, and count it if so."""
+        size = n_bytes(example)
+        if size > self.left:
+            return False
+        self.left -= size
+        return True
+
+
+class Examples:
+    """Structures as examples, each built when it is first asked for.
+
+    They are kept while the cache has room. Those beyond it are built anew each time, from
+    structures that may lie on the disk, so that memory is bounded whatever their number.
+
+    Args:
+        structures: of one set.
+        cutoff: Å.
+        make: builds an example.
+        cache: shared by the sets of a run.
+    """
+
+    def __init__(
+        self,
+        structures: Selection,
+        cutoff: float,
+        make: Callable[[Structure], Example],
+        cache: Cache,
+    ) -> None:
+        self.structures, self.cutoff = structures, cutoff
+        self._make, self._cache = make, cache
+        self._kept: dict[int, Example] = {}
+
+    def __len__(self) -> int:
+        return len(self.structures)
+
+    def __getitem__(self, index: int) -> Example:
+        example = self._kept.get(index)
+        if example is None:
+            example = self._make(self.structures[index])
+            if self._cache.admits(example):
+                self._kept[index] = example
+        return example
+
+    def source(self, index: int) -> str:
+        """Return where a structure comes from, `file:frame`."""
+        return self.structures.source(index)
+
+    def size(self, index: int) -> Size:
+        """Return what a structure adds to a batch."""
+        structures = self.structures
+        edges = structures.edge_counts(self.cutoff).edges
+        return Size(self.source(index), int(structures.columns.n_atoms[index]), int(edges[index]))
+
+
+@dataclass(frozen=True)
+class TrainingData:
+    """Examples of a run, in the model's dtype on the CPU.
+
+    Args:
+        training: followed by the optimiser.
+        validation: choose the best weights.
+        validation_batches: indices of the structures of each batch of the validation set.
         has_forces: whether anything to validate on has forces.
         has_stress: whether anything to validate on has a stress.
     """
 
-    training: tuple[Example, ...]
-    sources: tuple[str, ...]
-    validation: tuple[Example, ...]
-    validation_sources: tuple[tuple[str, ...], ...]
+    training: Examples
+    validation: Examples
+    validation_batches: list[list[int]]
     has_forces: bool
     has_stress: bool
 
 
-def batch_sizes(graphs: Sequence[Graph], batch: Batch) -> tuple[list[int], int]:
-    """Return the size of each graph in the unit of a batch limit, and the limit."""
-    if batch.atoms is not None:
-        return [graph.n_nodes for graph in graphs], batch.atoms
-    if batch.edges is not None:
-        return [graph.n_edges for graph in graphs], batch.edges
-    assert batch.structures is not None
-    return [1] * len(graphs), batch.structures
+def n_bytes(example: Example) -> int:
+    """Return the bytes of all tensors of an example."""
+    tensors = [*vars(example.graph).values(), *vars(example.targets).values()]
+    return sum(value.nbytes for value in tensors if isinstance(value, Tensor))
+
+
+def sizes_of(
+    structures: Selection, cutoff: float, unit: BatchUnit
+) -> Int64[np.ndarray, " structures"]:
+    """Return the size of each structure in the unit of a batch limit."""
+    if unit == "structures":
+        return np.ones(len(structures), dtype=np.int64)
+    if unit == "atoms":
+        return structures.columns.n_atoms
+    return structures.edge_counts(cutoff).edges
+
+
+def batch_sizes(examples: Examples, batch: Batch) -> tuple[list[int], int]:
+    """Return the size of each structure in the unit of a batch limit, and the limit.
+
+    Raises:
+        DataError: a structure is larger than a batch may be.
+    """
+    unit, limit = batch.limit
+    sizes = sizes_of(examples.structures, examples.cutoff, unit)
+    largest = int(sizes.argmax())
+    if sizes[largest] > limit:
+        file, _, frame = examples.source(largest).rpartition(":")
+        raise DataError(
+            f"the structure has {sizes[largest]:,} {unit}, more than batch.{unit}, {limit:,}",
+            file=file or None,
+            frame=int(frame) if frame.isdigit() else None,
+            field=f"batch.{unit}",
+            value=limit,
+            hint=f"Set batch.{unit} to at least {sizes[largest]}, or take the structure out.",
+        )
+    return sizes.tolist(), limit

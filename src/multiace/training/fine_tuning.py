@@ -19,20 +19,22 @@ Rules:
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
+from jaxtyping import Float64
 
 from multiace.checkpoint import ModelFileError, load_model
-from multiace.data.atomic_energies import atomic_energies, with_energy
+from multiace.data import Selection
+from multiace.data.atomic_energies import atomic_energies, compositions, fitted_energies
 from multiace.design import Design, Statistics
 from multiace.elements import ElementError, format_elements, symbol_of
-from multiace.geometry import Structure, batch_graphs, batches_by, build_graph
+from multiace.geometry import batch_graphs, batches_by, build_graph
 from multiace.potential import Potential
 from multiace.training.config import Batch, TrainingConfig
-from multiace.training.examples import batch_sizes
+from multiace.training.examples import sizes_of
 from multiace.training.prepare import StructureSets, reference_of
 from multiace.training.run_directory import flattened
 
@@ -182,29 +184,29 @@ def _refitted(
 ) -> Statistics:
     """Return the statistics with E0 of the elements of the new data taken anew."""
     reference, given = reference_of(sets, config)
-    structures, elements = sets.training, sets.elements
+    elements = sets.elements
     if reference in ("mean", "least_squares"):
-        structures = _beyond_binding(model, structures, config.batch)
-    energies = atomic_energies(
-        [*structures, *sets.isolated_atoms], elements, reference, given
-    ).tolist()
-    anew = {symbol_of(z): e for z, e in zip(elements, energies, strict=True)}
+        found = compositions(sets.training, elements)
+        beyond = found.energies - _binding_energies(model, sets.training, config.batch)
+        energies = fitted_energies(replace(found, energies=beyond), elements, reference)
+    else:
+        structures = Selection.of(sets.training, sets.isolated_atoms)
+        energies = atomic_energies(structures, elements, reference, given)
+    anew = {symbol_of(z): e for z, e in zip(elements, energies.tolist(), strict=True)}
     return statistics.model_copy(update={"atomic_energies": {**statistics.atomic_energies, **anew}})
 
 
-def _beyond_binding(
-    model: Potential, structures: Sequence[Structure], batch: Batch
-) -> list[Structure]:
-    """Return the labelled structures, their energies less all terms of the model but E0."""
-    labelled, energies = with_energy(structures)
-    graphs = [build_graph(structure, model.cutoff, model.elements) for structure in labelled]
-    sizes, limit = batch_sizes(graphs, batch)
+def _binding_energies(
+    model: Potential, structures: Selection, batch: Batch
+) -> Float64[np.ndarray, " labelled"]:
+    """Return all terms of the model but E0, eV, for the structures that have an energy."""
+    labelled = structures.take(np.flatnonzero(np.isfinite(structures.columns.energy)))
+    unit, limit = batch.limit
+    sizes = np.minimum(sizes_of(labelled, model.cutoff, unit), limit)
     bindings: list[float] = []
-    for group in batches_by(sizes, range(len(graphs)), limit):
+    for group in batches_by(sizes.tolist(), range(len(labelled)), limit):
+        graphs = [build_graph(labelled[i], model.cutoff, model.elements) for i in group]
         with torch.no_grad():
-            terms = model(batch_graphs([graphs[i] for i in group]), forces=False).contributions
+            terms = model(batch_graphs(graphs), forces=False).contributions
         bindings += terms[:, 1:].sum(dim=1).tolist()  # E0 is the first
-    return [
-        replace(structure, labels=replace(structure.labels, energy=energy))
-        for structure, energy in zip(labelled, (energies - bindings).tolist(), strict=True)
-    ]
+    return np.array(bindings, dtype=np.float64)

@@ -6,6 +6,8 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,10 +17,11 @@ from torch import Tensor
 
 from multiace.checkpoint import save_model
 from multiace.training.config import TrainingConfig
-from multiace.training.examples import TrainingData, batch_sizes, collate
+from multiace.training.examples import Examples, TrainingData, batch_sizes, collate
 from multiace.training.interrupt import StopRequest, TrainingInterrupted
 from multiace.training.log import Log
-from multiace.training.loss import loss_terms, weights_at
+from multiace.training.loss import Terms, loss_terms, weights_at
+from multiace.training.memory import batch_message, naming_batch
 from multiace.training.metrics import EpochRecord, Errors, errors_of
 from multiace.training.optimiser import clip_gradients, set_rate
 from multiace.training.run_directory import RunDirectory
@@ -61,8 +64,7 @@ class Loop:
         self._header, self._provenance = header, provenance
         self._started = time.monotonic() - state.seconds
         self._saved_at, self._saved_step = time.monotonic(), state.step
-        graphs = [example.graph for example in data.training]
-        self._sizes, self._limit = batch_sizes(graphs, config.batch)
+        self._sizes, self._limit = batch_sizes(data.training, config.batch)
 
     def run(self) -> str:
         """Train; return why it ended.
@@ -71,14 +73,15 @@ class Loop:
             TrainingInterrupted: a signal asked for it; the state is saved.
             TrainingDiverged: too many steps or validations were not finite.
         """
-        state = self.state
+        state, data = self.state, self.data
         if not self.directory.checkpoints:
             self._save()
         reason = self._reason_to_end()
         while reason is None:
             weights, batches = self._begin_epoch()
             for indices in batches[state.batch :]:
-                self._step(indices, weights, (state.batch + 0.5) / len(batches))
+                with naming_batch(partial(self._out_of_memory, data.training, indices)):
+                    self._step(indices, weights, (state.batch + 0.5) / len(batches))
                 state.batch += 1
                 state.step += 1
                 self._between_steps(state.batch / len(batches))
@@ -156,7 +159,7 @@ class Loop:
         loss.backward()
         norm = clip_gradients(state.parameters, config.optimiser.clip)
         if not (math.isfinite(loss.item()) and math.isfinite(norm)):
-            sources = [self.data.sources[index] for index in indices]
+            sources = [self.data.training.source(index) for index in indices]
             self._strike("step", sources, {"loss": loss.item(), "gradient_norm": norm})
             return
         state.optimiser.step()
@@ -221,20 +224,27 @@ class Loop:
         state, data = self.state, self.data
         terms, errors, bad = state.no_terms(), Errors.none(), []
         with self._averaged(), torch.no_grad():
-            for batch, sources in zip(data.validation, data.validation_sources, strict=True):
+            for indices in data.validation_batches:
                 if self.stop.signal is not None:
                     break
-                prediction = state.potential(
-                    batch.graph, forces=data.has_forces, stress=data.has_stress
-                )
-                of_batch = loss_terms(prediction, batch.targets, self.config.loss)
+                with naming_batch(partial(self._out_of_memory, data.validation, indices)):
+                    of_batch, errors_of_batch = self._validate_batch(indices)
                 if not bool(torch.isfinite(of_batch.sums).all()):
-                    bad += sources
-                terms, errors = terms + of_batch, errors + errors_of(prediction, batch.targets)
+                    bad += [data.validation.source(index) for index in indices]
+                terms, errors = terms + of_batch, errors + errors_of_batch
             else:
                 return self._judge(terms.value(self._weights()).item(), errors, bad)
         self._stop_if_asked()
         raise AssertionError("only a signal breaks a validation off")
+
+    def _validate_batch(self, indices: Sequence[int]) -> tuple[Terms, Errors]:
+        """Return loss terms and errors of structures of the validation set."""
+        state, data = self.state, self.data
+        examples = [data.validation[index] for index in indices]
+        batch = collate(examples).to(state.device, state.potential.dtype)
+        prediction = state.potential(batch.graph, forces=data.has_forces, stress=data.has_stress)
+        terms = loss_terms(prediction, batch.targets, self.config.loss)
+        return terms, errors_of(prediction, batch.targets)
 
     def _judge(self, loss: float, errors: Errors, bad: Sequence[str]) -> tuple[float, bool]:
         """Keep the weights that were validated if they are the best; write the record."""
@@ -273,7 +283,7 @@ class Loop:
             "structures": list(sources),
             **{name: str(value) for name, value in values.items()},
         }
-        path = self.directory.dump_batch(where, state.step, content)
+        path = self.directory.dump_batch(f"not-finite-{state.step:010d}-{where}.json", content)
         shown = ", ".join(f"{name} {value}" for name, value in values.items())
         self.log.note(
             f"Warning: {where} {state.step} was not finite ({shown}) and was left out; "
@@ -286,6 +296,20 @@ class Loop:
                 "labels and distances in these structures, lower optimiser.rate, or set "
                 "optimiser.clip; strikes says how many are borne."
             )
+
+    def _out_of_memory(self, examples: Examples, indices: Sequence[int]) -> str:
+        """Write down the batch that did not fit into memory; return the message."""
+        state, limit = self.state, self.config.batch
+        where = "step" if examples is self.data.training else "validation"
+        members = [examples.size(index) for index in indices]
+        content = {
+            "where": where,
+            "epoch": state.epoch,
+            "step": state.step,
+            "structures": [asdict(member) for member in members],
+        }
+        path = self.directory.dump_batch(f"out-of-memory-{state.step:010d}-{where}.json", content)
+        return batch_message(f"{where} {state.step}", members, limit, path)
 
     def _record(self, valid_loss: float | None, errors: Errors, *, best: bool) -> None:
         """Write down what the epoch came to."""

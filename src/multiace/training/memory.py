@@ -1,9 +1,20 @@
-"""Memory of a process that trains on a CPU."""
+"""Memory of a process that trains: keeping it, and saying what did not fit."""
 
 from __future__ import annotations
 
 import ctypes
 import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import torch
+
+from multiace.training.config import Batch
+from multiace.training.examples import Size
+
+_NAMED = 5
+"""Structures of a batch that a message lists."""
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # of mallopt(3)
 _LARGEST_BLOCK = 32 * 1024**2  # bytes; the most that glibc takes as threshold
@@ -27,3 +38,62 @@ def keep_freed_memory() -> bool:
     except (OSError, AttributeError):
         return False
     return bool(mallopt(_MMAP_THRESHOLD, _LARGEST_BLOCK) and mallopt(_TRIM_THRESHOLD, _KEPT))
+
+
+class OutOfMemory(ValueError):
+    """A batch that did not fit into memory: names it, its structures and the way out."""
+
+
+@contextmanager
+def naming_batch(describe: Callable[[], str]) -> Iterator[None]:
+    """Say which batch was computed when memory ran out.
+
+    Args:
+        describe: returns the message.
+
+    Raises:
+        OutOfMemory: in place of what PyTorch, NumPy or a kernel says of it.
+    """
+    try:
+        yield
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        raise OutOfMemory(describe()) from error
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Tell whether an error says that memory ran out, on a CPU or a GPU."""
+    if isinstance(error, MemoryError | torch.OutOfMemoryError):
+        return True
+    text = str(error)
+    return "DefaultCPUAllocator" in text and "memory" in text
+
+
+def batch_message(name: str, members: Sequence[Size], limit: Batch, path: Path) -> str:
+    """Return what to say of a batch that did not fit into memory.
+
+    Args:
+        name: which batch it was.
+        members: its structures.
+        limit: what batches are limited by now.
+        path: file with all its structures.
+    """
+    atoms = sum(member.atoms for member in members)
+    edges = sum(member.edges for member in members)
+    largest = sorted(members, key=lambda member: -member.edges)
+    shown = ", ".join(
+        f"{m.source} ({m.atoms:,} atoms, {m.edges:,} edges)" for m in largest[:_NAMED]
+    )
+    others = f" and {len(members) - _NAMED} more, all in {path}" if len(members) > _NAMED else ""
+    unit, value = limit.limit
+    if len(members) > 1:
+        half = max(edges // 2, largest[0].edges)
+        way = f"Set batch: {{edges: {half}}} in place of {{{unit}: {value}}}"
+    else:
+        way = "It is a batch alone: take this structure out, or choose a smaller design"
+    return (
+        f"Out of memory in {name}, whose batch has {len(members)} structures, {atoms:,} atoms and "
+        f"{edges:,} edges: {shown}{others}. {way}; dtype: float32 needs half of float64. Begin in "
+        "another directory, with --from to keep what this run has learnt."
+    )

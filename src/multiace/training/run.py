@@ -35,6 +35,7 @@ from multiace.training.log import (
     open_log,
 )
 from multiace.training.loop import Loop, TrainingDiverged
+from multiace.training.memory import OutOfMemory
 from multiace.training.metrics import EpochRecord
 from multiace.training.prepare import (
     StructureSets,
@@ -107,6 +108,7 @@ def train(
         FineTuningError: a model of another design, or one that was changed before the first
             checkpoint of the run to be resumed.
         TrainingDiverged: too many losses were not finite.
+        OutOfMemory: a batch that did not fit into memory, with its structures.
         TrainingInterrupted: SIGTERM or SIGINT; the state is saved.
         ModelFileError: a file that cannot be read or written.
     """
@@ -128,7 +130,7 @@ def train(
             check_same_run(path, content["config"], config.to_dict(), FREE_ON_RESUME)
         origin = _origin(directory, checkpoint, resume, from_model)
         _check_refit(config, origin)
-        sets = read_sets(config)
+        sets = read_sets(config, notes.append)
         notes.append(summary(sets))
         if checkpoint is None:
             if resume:
@@ -254,7 +256,7 @@ def _run(
     notes: list[str],
 ) -> TrainingResult:
     """Train from a state, then load the best weights and test them."""
-    data = make_data(sets, state.potential, config, state.device)
+    data = make_data(sets, state.potential, config)
     identity = _data_identity(sets)
     common = {
         "config": config.to_dict(),
@@ -285,7 +287,7 @@ def _run(
             )
             try:
                 reason = loop.run()
-            except (TrainingInterrupted, TrainingDiverged, ModelFileError) as end:
+            except (TrainingInterrupted, TrainingDiverged, OutOfMemory, ModelFileError) as end:
                 log.note(str(end))
                 raise
         tables = _finish(config, state, sets, directory, provenance, log, reason)

@@ -10,6 +10,7 @@
 | model.safetensors | the best model so far, on averaged weights |
 | errors.json | errors of the model on the test sets |
 | not-finite-*.json | structures of batches whose loss or gradient was NaN or infinite |
+| out-of-memory-*.json | structures of the batch that did not fit into memory |
 """
 
 from __future__ import annotations
@@ -42,12 +43,12 @@ _WRITTEN = (
     "model.safetensors",
     "errors.json",
     "not-finite-*.json",
+    "out-of-memory-*.json",
     "checkpoints/step-*.safetensors",
 )
 """Files that are written through a temporary one, as patterns."""
 
 FREE_ON_RESUME = (
-    "data.unit_check",
     "epochs",
     "minutes",
     "early_stopping",
@@ -61,6 +62,7 @@ FREE_ON_RESUME = (
     "data.valid",
     "data.isolated_atoms",
     "data.tests",
+    "data.cache",
 )
 """Options that a resumed run may change; data are compared by content instead of by name."""
 
@@ -198,9 +200,9 @@ class RunDirectory:
         replace_file(self.metrics_path, "".join(kept).encode())
         return [json.loads(line) for line in kept]
 
-    def dump_batch(self, where: str, step: int, content: Mapping[str, Any]) -> Path:
-        """Write down a step or a validation (`where`) that was not finite."""
-        path = self.path / f"not-finite-{step:010d}-{where}.json"
+    def dump_batch(self, name: str, content: Mapping[str, Any]) -> Path:
+        """Write down the structures of a batch that went wrong."""
+        path = self.path / name
         replace_file(path, json.dumps(content, indent=2).encode())
         return path
 

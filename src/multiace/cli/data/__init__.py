@@ -9,11 +9,13 @@ import typer
 
 from multiace.cli.data.check import check
 from multiace.cli.data.fetch import fetch
+from multiace.cli.data.prepare import prepare
 
 data = typer.Typer(
     name="data",
-    help="Reference data: check, fetch.",
+    help="Reference data: check, fetch, prepare.",
     no_args_is_help=True,
 )
 data.command()(check)
 data.command()(fetch)
+data.command()(prepare)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from multiace.cli.probe.scan import scan
+from multiace.cli.probe.smoothness import smoothness
 
 probe = typer.Typer(
     name="probe",
@@ -12,3 +13,4 @@ probe = typer.Typer(
     no_args_is_help=True,
 )
 probe.command()(scan)
+probe.command()(smoothness)

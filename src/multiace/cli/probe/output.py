@@ -109,7 +109,7 @@ def show(
 def numbers_table(results: Sequence[ProbeResult]) -> Table:
     """Return the numbers of one probe, one column a subject."""
     table = Table(title=f"probe: {results[0].probe}", title_justify="left", box=None)
-    table.add_column("", style="cyan")
+    table.add_column("", style="cyan", no_wrap=True)
     for result in results:
         table.add_column(result.subject, justify="right")
     table.add_column("unit")
