@@ -49,8 +49,9 @@ def test_isolated_atoms_may_have_a_file_of_their_own(tmp_path):
 
 def test_energies_in_the_config_go_before_isolated_atoms(tmp_path):
     tiny.write(tmp_path / "train.xyz", [*tiny.molecules(12), *ATOMS])
-    config = tiny.config(tmp_path, data={"energies": {"H": -1.0, "O": -2.0}})
-    assert statistics_of(read_sets(config), config).atomic_energies == {"H": -1.0, "O": -2.0}
+    energies = {"H": -13.0, "O": -2041.0}
+    config = tiny.config(tmp_path, data={"energies": energies})
+    assert statistics_of(read_sets(config), config).atomic_energies == energies
 
 
 def test_isolated_atoms_give_the_energies_that_the_config_does_not(tmp_path):

@@ -9,6 +9,16 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from multiace.cli.data.options import (
+    EnergyKey,
+    Files,
+    ForcesKey,
+    StressKey,
+    StressOrder,
+    UnitCheck,
+    VirialKey,
+)
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -20,10 +30,7 @@ if TYPE_CHECKING:
 
 def evaluate(
     model: Annotated[Path, typer.Argument(help="Model file (.safetensors).")],
-    data: Annotated[
-        list[str],
-        typer.Argument(help="Extended XYZ files with labels, or bundled:NAME."),
-    ],
+    data: Files,
     json: Annotated[
         Path | None, typer.Option(help="Write all errors to this file.", metavar="FILE")
     ] = None,
@@ -38,9 +45,12 @@ def evaluate(
     exact: Annotated[
         bool, typer.Option("--exact", help="Evaluate the radial network and not its splines (CPU).")
     ] = False,
-    energy_key: Annotated[str | None, typer.Option(help="Name of the energy in the data.")] = None,
-    forces_key: Annotated[str | None, typer.Option(help="Name of the forces in the data.")] = None,
-    stress_key: Annotated[str | None, typer.Option(help="Name of the stress in the data.")] = None,
+    energy_key: EnergyKey = None,
+    forces_key: ForcesKey = None,
+    stress_key: StressKey = None,
+    virial_key: VirialKey = None,
+    stress_order: StressOrder = None,
+    unit_check: UnitCheck = True,
 ) -> None:
     """Print RMSE and MAE of a model on labelled structures.
 
@@ -51,19 +61,16 @@ def evaluate(
 
     from multiace.analysis import errors
     from multiace.checkpoint import load_model
-    from multiace.data import read_structures
-    from multiace.data.bundled import data_path
+    from multiace.data import LabelNames, read_files
 
     potential = load_model(
         model, dtype=None if dtype is None else getattr(torch, dtype), device=device
     )
-    structures = [
-        structure
-        for name in data
-        for structure in read_structures(
-            data_path(name), energy_key=energy_key, forces_key=forces_key, stress_key=stress_key
-        )
-    ]
+    names = LabelNames(energy_key, forces_key, stress_key, virial_key, stress_order)
+    reading = read_files(data, names, unit_check=unit_check, duplicates=False)
+    for warning in reading.warnings:
+        typer.echo(f"Warning: {warning}", err=True)
+    structures = reading.structures
     table = errors(_planned(potential, structures, exact), structures, batch_edges=batch_edges)
     Console().print(as_text(table))
     if json is not None:

@@ -9,20 +9,30 @@ from multiace.data.atomic_energies import (
 )
 from multiace.data.bundled import BUNDLED, Bundled, bundled
 from multiace.data.edge_counts import EdgeCounts, count_edges, mean_neighbours
-from multiace.data.errors import DataError
-from multiace.data.extxyz import iterate_structures, keys_in_file, read_structures
+from multiace.data.errors import DataError, DataErrors, DataWarning
+from multiace.data.extxyz import (
+    LabelNames,
+    iterate_structures,
+    keys_in_file,
+    read_structures,
+)
 from multiace.data.labels import LabelTable, label_table
 from multiace.data.selection import Selection
 from multiace.data.split import split
 from multiace.data.statistics import compute_statistics
 from multiace.data.store import Store, fresh_store, is_store, prepare_store
+from multiace.data.strict import Reading, read_files
 
 __all__ = [
     "BUNDLED",
     "Bundled",
     "DataError",
+    "DataErrors",
+    "DataWarning",
     "EdgeCounts",
+    "LabelNames",
     "LabelTable",
+    "Reading",
     "Selection",
     "Store",
     "atomic_energies",
@@ -38,6 +48,7 @@ __all__ = [
     "label_table",
     "mean_neighbours",
     "prepare_store",
+    "read_files",
     "read_structures",
     "split",
 ]

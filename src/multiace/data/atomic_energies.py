@@ -239,7 +239,7 @@ def least_squares(
         raise DataError(
             f"least squares cannot find the {what}: the compositions have rank "
             f"{len(elements) - len(dependent)} for {len(elements)} elements "
-            f"({format_elements(elements)}): {_null_space(elements, dependent)}",
+            f"({format_elements(elements)}): {null_space(elements, dependent)}",
             field="energy",
             hint="Add isolated atoms or structures of other compositions, give the energies, or "
             "take one value for all elements.",
@@ -286,7 +286,7 @@ def dependent_elements(
     return dependent
 
 
-def _null_space(elements: tuple[int, ...], dependent: Mapping[int, Mapping[int, Fraction]]) -> str:
+def null_space(elements: tuple[int, ...], dependent: Mapping[int, Mapping[int, Fraction]]) -> str:
     """Return `n(C) = 3/4 n(H) and n(O) = 1/2 n(H) in every structure`."""
     relations = []
     for column, terms in dependent.items():

@@ -1,61 +1,95 @@
-"""Read structures and their labels from extended XYZ."""
+"""Read structures and their labels from extended XYZ, strictly.
+
+ASE's reader takes what it can: it stops at a blank line between frames, passes over columns that
+nobody declared, and reads `energy=-1,234.5` as two numbers. Here each of these is an error with its
+place, and all that is wrong with a file is found in one reading.
+"""
 
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from ase import Atoms
-from ase.io.extxyz import key_val_str_to_dict, read_xyz
-from ase.stress import voigt_6_to_full_3x3_stress
-from jaxtyping import Float64
+from jaxtyping import Float64, Int64
 
-from multiace.data.errors import DataError
+from multiace.data.comment import (
+    CommentError,
+    first_bad_number,
+    number_hint,
+    numbers,
+    parse_comment,
+    truths,
+)
+from multiace.data.errors import DataError, DataWarning, Findings
+from multiace.data.frame_labels import (
+    StressOrder,
+    energy_of,
+    forces_of,
+    free_energy_difference,
+    stress_of,
+)
+from multiace.data.frames import Frame, frames_of
+from multiace.data.nearest import nearest
 from multiace.elements import ElementError, atomic_number, symbol_of
 from multiace.geometry import Labels, Structure
+from multiace.geometry.structure import check_cell
 
 DEFAULT_KEYS: Mapping[str, tuple[str, ...]] = {
     "energy": ("energy", "REF_energy"),
     "forces": ("forces", "REF_forces"),
     "stress": ("stress", "REF_stress"),
+    "virial": ("virial", "REF_virial"),
 }
 """Names under which a label is looked for when none is given."""
 
-_PROPERTIES = re.compile(r"(?:^|\s)Properties\s*=\s*[\"{']?([^\s\"}']+)")
-_TENSOR_KEYS = ("stress", "virial")
-_TENSOR = re.compile(rf"(?<!\S)({'|'.join(_TENSOR_KEYS)})(?=\s*=)")
-_STRESS_ASYMMETRY = 1e-4  # relative to the largest component
-_SAME_LABEL = 1e-8  # absolute and relative: two keys hold one value
+LEAST_DISTANCE = 0.1
+"""Atoms nearer than this (Å) are one atom written twice, or not in Å."""
+
+_SEARCH = 1.5  # Å: a shorter search is not a faster one
+_AT_ONCE = 256  # frames
+_PLAIN = "species:S:1:pos:R:3"
+_PROPERTIES = re.compile(r"(?:[^:]+:[SRIL]:[1-9][0-9]*)(?::[^:]+:[SRIL]:[1-9][0-9]*)*")
+_LEAST_VOLUME = 1.0  # Å^3
+_LEAST_LENGTH = 0.5  # Å, of a periodic cell vector
 
 
 @dataclass(frozen=True)
-class _Frame:
-    """The text of one frame and its place in the file."""
+class LabelNames:
+    """Under which names labels are read; None for the usual ones.
 
-    file: Path
-    index: int
-    first_line: int
-    lines: list[str]
-    info: dict[str, Any] = field(default_factory=dict)
+    Args:
+        energy: key of the energy in the comment line; None: `energy` or `REF_energy`.
+        forces: name of the forces in `Properties`; None: `forces` or `REF_forces`.
+        stress: key of the stress; None: `stress` or `REF_stress`.
+        virial: key of a virial in eV from which the stress -virial / V is made where there is no
+            stress; None: virials make no stress, but must agree with one.
+        stress_order: order of stresses and virials of six components; None: they are refused.
+    """
 
-    @property
-    def comment(self) -> str:
-        return self.lines[1]
+    energy: str | None = None
+    forces: str | None = None
+    stress: str | None = None
+    virial: str | None = None
+    stress_order: StressOrder | None = None
 
-    def error(self, problem: str, line: int | None = None, **details: Any) -> DataError:
-        """Return an error at this frame; `line` counts from its first one."""
-        number = self.first_line + (0 if line is None else line)
-        return DataError(problem, file=self.file, frame=self.index, line=number, **details)
+    def keys(self, label: str) -> tuple[str, ...]:
+        """Return the names to look for, in the order of preference."""
+        given = getattr(self, label)
+        return (given,) if given else DEFAULT_KEYS[label]
 
-    def parse_comment(self, text: str) -> dict[str, Any]:
-        """Parse the comment line as ASE does and keep what it said in `info`."""
-        self.info.update(_parse_comment(text))
-        return {key: value for key, value in self.info.items() if key not in _TENSOR_KEYS}
+
+@dataclass(frozen=True)
+class _Column:
+    """A column of `Properties`: the cells `start` to `stop` of each row."""
+
+    kind: str
+    start: int
+    stop: int
 
 
 def read_structures(
@@ -64,44 +98,147 @@ def read_structures(
     energy_key: str | None = None,
     forces_key: str | None = None,
     stress_key: str | None = None,
+    virial_key: str | None = None,
+    stress_order: StressOrder | None = None,
 ) -> list[Structure]:
     """Read every frame of an extended XYZ file.
 
     Labels are looked for under the plain names `energy`, `forces`, `stress` and under `REF_energy`,
     `REF_forces`, `REF_stress`, or under the one name given; a frame without one has None there.
-    `Labels.keys` says which name it was. Stress may be a 3x3 matrix or the six components
-    xx yy zz yz xz xy; its sign is ASE's. `config_type` and `config_weight` are read when present.
-    A `Lattice` without `pbc` is periodic in all directions, as the format says.
+    `Labels.keys` says which name it was. Stress is a 3x3 matrix, or six components in an order that
+    is declared; its sign is ASE's. `config_type` and `config_weight` are read when present.
 
     Args:
         path: the file; eV, Å, eV/Å, eV/Å^3.
         energy_key: name of the energy in the comment line.
         forces_key: name of the forces in `Properties`.
         stress_key: name of the stress in the comment line.
+        virial_key: name of a virial (eV) that stands for the stress -virial / V.
+        stress_order: order of six components: `voigt`, `vasp` or `lammps`, see `STRESS_ORDERS`.
 
     Raises:
         DataError: the file does not exist, is empty, truncated or malformed, a symbol is unknown,
-            a value is not finite, or two names hold different labels.
+            a value is not finite, a cell cannot be, or two names hold different labels. Several
+            problems are `DataErrors`, which lists them.
+
+    Warns:
+        DataWarning: what can be right but should be known, as a `Lattice` without `pbc`, which is
+            periodic in all directions as the format says.
     """
-    return list(
-        iterate_structures(
-            path, energy_key=energy_key, forces_key=forces_key, stress_key=stress_key
-        )
-    )
+    names = LabelNames(energy_key, forces_key, stress_key, virial_key, stress_order)
+    return list(iterate_structures(path, names))
 
 
-def iterate_structures(
-    path: str | Path,
-    *,
-    energy_key: str | None = None,
-    forces_key: str | None = None,
-    stress_key: str | None = None,
+def iterate_structures(path: str | Path, names: LabelNames | None = None) -> Iterator[Structure]:
+    """Yield what `read_structures` returns, a few hundred frames in memory at a time.
+
+    What is wrong is raised at the end, when everything has been read.
+
+    Args:
+        path: the file.
+        names: names of the labels; default: the usual ones.
+
+    Raises:
+        DataError: as `read_structures`.
+
+    Warns:
+        DataWarning: as `read_structures`.
+    """
+    findings = Findings()
+    yield from structures_of(Path(path), names or LabelNames(), findings)
+    findings.raise_problems()
+    for warning in findings.warnings:
+        warnings.warn(warning, stacklevel=2)
+
+
+@dataclass
+class KeysSeen:
+    """Names that occur in a file, filled while it is read.
+
+    Args:
+        frame: keys of comment lines.
+        atoms: names of columns.
+    """
+
+    frame: set[str] = field(default_factory=set)
+    atoms: set[str] = field(default_factory=set)
+
+
+def structures_of(
+    path: Path, names: LabelNames, findings: Findings, seen: KeysSeen | None = None
 ) -> Iterator[Structure]:
-    """Yield what `read_structures` returns, one structure at a time."""
-    given = {"energy": energy_key, "forces": forces_key, "stress": stress_key}
-    keys = {name: (key,) if key else DEFAULT_KEYS[name] for name, key in given.items()}
-    for frame in _frames(Path(path)):
-        yield _structure(frame, keys)
+    """Yield the structures of a file that are right; what is wrong with the others is added.
+
+    Args:
+        path: the file, read a few hundred frames at a time as the structures are taken.
+        names: names of the labels.
+        findings: where problems and warnings are added.
+        seen: where the names in the file are added.
+    """
+    seen = seen or KeysSeen()
+    implied, different = [], []
+    batch: list[tuple[Frame, Structure]] = []
+    for frame in frames_of(path, findings):
+        reader = _Reader(frame, names, findings, seen)
+        structure = reader.structure()
+        implied += [frame.index] if reader.pbc_is_implied else []
+        different += [(frame.index, reader.free_energy)] if reader.free_energy is not None else []
+        if structure is not None:
+            batch.append((frame, structure))
+        if len(batch) == _AT_ONCE:
+            yield from _without_overlaps(batch, findings)
+            batch.clear()
+    yield from _without_overlaps(batch, findings)
+    findings.extend(_conventions(path, implied, different))
+
+
+def _conventions(
+    path: Path, implied: list[int], different: list[tuple[int, float]]
+) -> Iterator[DataWarning]:
+    """Yield what was read by convention: periodicity from a cell, one of two energies."""
+    if implied:
+        yield DataWarning(
+            f"{_frames(len(implied))} a Lattice without pbc, which stands for periodicity in all "
+            "directions",
+            file=path,
+            frame=implied[0],
+            field="pbc",
+            hint='Write pbc="T T T", or pbc="F F F" for molecules in a box.',
+        )
+    if different:
+        frame, difference = max(different, key=lambda found: abs(found[1]))
+        yield DataWarning(
+            f"{_frames(len(different))} a free_energy that differs from the energy, by up to "
+            f"{abs(difference):.4g} eV; the energy is read",
+            file=path,
+            frame=frame,
+            field="free_energy",
+            hint="Forces belong to the free energy where electrons are smeared.",
+        )
+
+
+def _without_overlaps(
+    batch: list[tuple[Frame, Structure]], findings: Findings
+) -> Iterator[Structure]:
+    """Yield the structures whose atoms are apart."""
+    found = nearest([structure for _, structure in batch], _SEARCH)
+    for (frame, structure), one in zip(batch, found, strict=True):
+        shortest = float(one.distances.min())
+        if shortest >= LEAST_DISTANCE:
+            yield structure
+            continue
+        atom = int(one.distances.argmin())
+        first, second = sorted((atom, int(one.neighbours[atom])))
+        findings.add(
+            frame.error(
+                f"atoms {first} and {second} are {shortest:.3g} Å apart; it must be at least "
+                f"{LEAST_DISTANCE} Å",
+                2 + second,
+                field="pos",
+                value=shortest,
+                hint="Is an atom there twice, or are positions in another unit than Å?",
+            )
+        )
 
 
 def keys_in_file(path: str | Path) -> dict[str, tuple[str, ...]]:
@@ -110,232 +247,294 @@ def keys_in_file(path: str | Path) -> dict[str, tuple[str, ...]]:
     Raises:
         DataError: the file is truncated or malformed.
     """
-    of_frames: set[str] = set()
-    of_atoms: set[str] = set()
-    for frame in _frames(Path(path)):
-        of_frames.update(_parse_comment(frame.comment))
-        of_atoms.update(name for name, _ in _columns(frame))
-    of_frames -= {"Properties", "Lattice", "pbc"}
-    of_atoms -= {"species", "pos", "Z"}
-    return {"frame": tuple(sorted(of_frames)), "atoms": tuple(sorted(of_atoms))}
-
-
-def _frames(path: Path) -> Iterator[_Frame]:
-    """Yield the frames of a file, checked for the right number of lines."""
-    try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise DataError("there is no such file", file=path) from error
-    except UnicodeDecodeError as error:
-        raise DataError("this is not a text file", file=path, hint="Give extended XYZ.") from error
-    if not text.strip():
-        raise DataError("the file is empty: it must hold at least one frame", file=path)
-    lines = text.split("\n")
-    if lines.pop():
-        raise DataError(
-            "the last line does not end: the file looks truncated",
-            file=path,
-            line=len(lines) + 1,
-            hint="If it is complete, add a line break at its end.",
-        )
-    while not lines[-1].strip():
-        lines.pop()
-    start = 0
-    index = 0
-    while start < len(lines):
-        n_atoms = _atom_count(path, index, start, lines[start])
-        stop = start + 2 + n_atoms
-        if stop > len(lines):
-            raise DataError(
-                f"expected {n_atoms} atoms, found {max(len(lines) - start - 2, 0)}",
-                file=path,
-                frame=index,
-                line=len(lines),
-                hint="The file looks truncated.",
-            )
-        yield _Frame(path, index, start + 1, lines[start:stop])
-        start = stop
-        index += 1
-
-
-def _atom_count(path: Path, frame: int, start: int, line: str) -> int:
-    """Return the number of atoms a frame begins with."""
-    if re.fullmatch(r"\s*[0-9]+\s*", line) and int(line) > 0:
-        return int(line)
-    found = repr(line.strip()) if line.strip() else "a blank line"
-    raise DataError(
-        f"expected the number of atoms, at least 1, found {found}",
-        file=path,
-        frame=frame,
-        line=start + 1,
-        value=line,
-        hint="Frames follow one another without blank lines.",
-    )
-
-
-def _columns(frame: _Frame) -> list[tuple[str, int]]:
-    """Return the names of the columns and how many each has."""
-    match = _PROPERTIES.search(frame.comment)
-    declared = match.group(1) if match else "species:S:1:pos:R:3"
-    fields = declared.split(":")
-    if len(fields) % 3 or not all(count.isdigit() for count in fields[2::3]):
-        raise frame.error(
-            f"Properties={declared} is not name:type:columns, repeated", 1, field="Properties"
-        )
-    return [(name, int(count)) for name, count in zip(fields[::3], fields[2::3], strict=True)]
-
-
-def _parse_comment(text: str) -> dict[str, Any]:
-    """Parse a comment line with ASE, which refuses a stress or virial of six components."""
-    parsed = key_val_str_to_dict(_TENSOR.sub(r"\1__", text))
-    return {key.removesuffix("__"): value for key, value in parsed.items()}
-
-
-def _check_rows(frame: _Frame) -> None:
-    """Refuse rows of the wrong length and unknown elements, which ASE would let pass."""
-    columns = _columns(frame)
-    n_columns = sum(count for _, count in columns)
-    names = [name for name, _ in columns]
-    kind = next((name for name in ("species", "Z") if name in names), None)
-    if kind is None or "pos" not in names:
-        raise frame.error(f"Properties must hold species and pos, got {', '.join(names)}", 1)
-    column = sum(count for _, count in columns[: names.index(kind)])
-    known: set[str] = set()
-    for number, line in enumerate(frame.lines[2:], start=2):
-        values = line.split()
-        if len(values) != n_columns:
-            raise frame.error(f"expected {n_columns} columns, found {len(values)}", number)
-        if values[column] in known:
-            continue
+    findings = Findings()
+    seen = KeysSeen()
+    for frame in frames_of(Path(path), findings):
         try:
-            if kind == "species":
-                atomic_number(values[column])
-            else:
-                symbol_of(int(values[column]))
-        except ValueError as error:
-            raise frame.error(str(error), number, field=kind, value=values[column]) from error
-        known.add(values[column])
+            values = _comment(frame)
+            seen.frame.update(values)
+            seen.atoms.update(_columns(frame, values))
+        except DataError as problem:
+            findings.add(problem)
+    findings.raise_problems()
+    of_frames = sorted(seen.frame - {"Properties", "Lattice", "pbc"})
+    of_atoms = sorted(seen.atoms - {"species", "pos", "Z"})
+    return {"frame": tuple(of_frames), "atoms": tuple(of_atoms)}
 
 
-def _structure(frame: _Frame, keys: Mapping[str, tuple[str, ...]]) -> Structure:
-    """Return the structure of one frame with its labels."""
-    _check_rows(frame)
+def _frames(number: int) -> str:
+    return "1 frame has" if number == 1 else f"{number} frames have"
+
+
+def _comment(frame: Frame) -> dict[str, str | None]:
+    """Return the keys of the comment line."""
     try:
-        text = StringIO("\n".join(frame.lines) + "\n")
-        atoms = next(iter(read_xyz(text, index=0, properties_parser=frame.parse_comment)))
-    except (ValueError, KeyError, TypeError, OSError, AttributeError) as error:
-        raise frame.error(f"ASE cannot read the frame: {error}") from error
-    results = {} if atoms.calc is None else atoms.calc.results
-    found = {
-        "energy": {key: frame.info[key] for key in keys["energy"] if key in frame.info},
-        "forces": {
-            key: results.get(key, atoms.arrays.get(key))
-            for key in keys["forces"]
-            if key in atoms.arrays or (key in results and key not in frame.info)
-        },
-        "stress": {key: frame.info[key] for key in keys["stress"] if key in frame.info},
-    }
-    labels, used = {}, {}
-    for name, candidates in found.items():
-        values = {key: _label(frame, name, key, raw) for key, raw in candidates.items()}
-        if values:
-            used[name], labels[name] = _one_value(frame, name, values)
-    return _assemble(frame, atoms, Labels(**labels, keys=used))
+        return parse_comment(frame.comment)
+    except CommentError as error:
+        raise frame.error(str(error), 1, field=error.field, hint=error.hint) from error
 
 
-def _assemble(frame: _Frame, atoms: Atoms, labels: Labels) -> Structure:
-    """Return the structure, its problems reported at the frame."""
-    weight = frame.info.get("config_weight", 1.0)
-    if not (isinstance(weight, int | float) and np.isfinite(weight) and weight >= 0):
+def _columns(frame: Frame, values: Mapping[str, str | None]) -> dict[str, _Column]:
+    """Return the columns by name."""
+    declared = values.get("Properties", _PLAIN) or ""
+    if not _PROPERTIES.fullmatch(declared):
         raise frame.error(
-            f"config_weight must be a number of at least 0, got {weight}", 1, field="config_weight"
-        )
-    try:
-        structure = Structure.from_ase(
-            atoms,
-            labels=labels,
-            config_type=str(frame.info.get("config_type", "")),
-            source=f"{frame.file}:{frame.index}",
-            weight=float(weight),
-        )
-    except (ElementError, ValueError) as error:
-        raise frame.error(str(error)) from error
-    if labels.stress is not None and structure.volume is None:
-        raise frame.error(
-            f"there is a stress, but pbc is {structure.pbc}",
+            f"Properties={declared} is not name:type:columns, repeated, with types S, R, I or L",
             1,
-            field="stress",
-            hint="A stress needs three periodic directions: take it out, or set pbc.",
+            field="Properties",
+            value=declared,
         )
-    return structure
+    fields = declared.split(":")
+    columns: dict[str, _Column] = {}
+    start = 0
+    for name, kind, count in zip(fields[::3], fields[1::3], fields[2::3], strict=True):
+        if name in columns:
+            raise frame.error(f"Properties has {name} twice", 1, field=name, value=declared)
+        columns[name] = _Column(kind, start, start + int(count))
+        start += int(count)
+    return columns
 
 
-def _label(frame: _Frame, name: str, key: str, raw: Any) -> Float64[np.ndarray, "..."]:
-    """Return one label as a checked array: (), (atoms, 3) or (3, 3)."""
-    try:
-        values = np.asarray(raw, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise frame.error(f"{key} is not a number: {raw!r}", 1, field=key, value=raw) from error
-    if isinstance(raw, bool) or np.asarray(raw).dtype == bool:
-        raise frame.error(f"{key} is not a number: {raw!r}", 1, field=key, value=raw)
-    if name == "stress":
-        values = _stress_matrix(frame, key, values)
-    expected = {"energy": (), "forces": (len(frame.lines) - 2, 3), "stress": (3, 3)}[name]
-    if values.shape != expected:
-        what = "a single number" if name == "energy" else f"of shape {expected}"
-        raise frame.error(f"{key} must be {what}, got {raw}", 1, field=key, value=raw)
-    if not np.isfinite(values).all():
-        line = 1
-        if name == "forces":
-            line = 2 + int(np.argwhere(~np.isfinite(values))[0, 0])
-        value = values[~np.isfinite(values)][0]
-        raise frame.error(
-            f"{key} contains {value}: labels must be finite",
-            line,
-            field=key,
-            value=value,
-            hint="Leave the label out of frames that have none.",
-        )
-    return values
+class _Reader:
+    """Reads one frame part by part, so that each of them can be wrong by itself."""
 
+    def __init__(self, frame: Frame, names: LabelNames, findings: Findings, seen: KeysSeen) -> None:
+        self.frame = frame
+        self.pbc_is_implied = False
+        self.free_energy: float | None = None
+        self._names = names
+        self._findings = findings
+        self._seen = seen
+        self._sound = True
 
-def _stress_matrix(
-    frame: _Frame, key: str, values: Float64[np.ndarray, "..."]
-) -> Float64[np.ndarray, "..."]:
-    """Return a stress as a symmetric matrix; ASE's order for six components."""
-    if values.shape == (6,):
-        return voigt_6_to_full_3x3_stress(values)
-    if values.size != 9:
-        raise frame.error(
-            f"{key} must have 9 components, or 6 in the order xx yy zz yz xz xy, got {values.size}",
-            1,
-            field=key,
-        )
-    matrix = values.reshape(3, 3)
-    asymmetry = np.abs(matrix - matrix.T).max()
-    if asymmetry > _STRESS_ASYMMETRY * max(np.abs(matrix).max(), 1e-4):
-        raise frame.error(
-            f"{key} is not symmetric: {matrix.tolist()}",
-            1,
-            field=key,
-            hint="Six components in Voigt order need exactly six numbers.",
-        )
-    return 0.5 * (matrix + matrix.T)
-
-
-def _one_value(
-    frame: _Frame, name: str, values: dict[str, Float64[np.ndarray, "..."]]
-) -> tuple[str, Any]:
-    """Return the name used and its value; several must agree."""
-    (key, value), *others = values.items()
-    for other, alternative in others:
-        if not np.allclose(value, alternative, rtol=_SAME_LABEL, atol=_SAME_LABEL):
-            difference = np.abs(value - alternative).max()
-            raise frame.error(
-                f"{key} and {other} differ by up to {difference:.6g}",
-                1,
-                field=name,
-                hint=f"Say which one to use, '{key}' or '{other}': data.keys.{name} in a config, "
-                f"--{name}-key of `multiace evaluate`, {name}_key of read_structures.",
+    def structure(self) -> Structure | None:
+        """Return the structure, None if anything was wrong."""
+        frame = self.frame
+        try:
+            values = _comment(frame)
+            columns = _columns(frame, values)
+            self._seen.frame.update(values)
+            self._seen.atoms.update(columns)
+            cells = self._cells(columns)
+        except DataError as problem:
+            self._add(problem)
+            return None
+        numbers = self._try(self._atomic_numbers, columns, cells)
+        positions = self._try(self._positions, columns, cells)
+        lattice = self._try(self._lattice, values)
+        weight = self._try(self._weight, values)
+        labels = self._labels(values, columns, cells, lattice)
+        if not self._sound or lattice is None:
+            return None
+        try:
+            return Structure(
+                numbers=numbers,
+                positions=positions,
+                cell=lattice[0],
+                pbc=lattice[1],
+                labels=labels,
+                config_type=values.get("config_type") or "",
+                source=f"{frame.file}:{frame.index}",
+                weight=weight,
             )
-    return key, float(value) if name == "energy" else value
+        except (ElementError, ValueError) as error:
+            self._add(frame.error(str(error)))
+            return None
+
+    def _add(self, problem: DataError) -> None:
+        self._sound = False
+        self._findings.add(problem)
+
+    def _try(self, part: Any, *arguments: Any) -> Any:
+        """Return a part of the frame, None after adding the problem that it has."""
+        try:
+            return part(*arguments)
+        except DataError as problem:
+            self._add(problem)
+            return None
+
+    def _cells(self, columns: Mapping[str, _Column]) -> list[tuple[str, ...]]:
+        """Return the cells of the rows, column by column.
+
+        Raises:
+            DataError: species or positions are not declared, or rows have the wrong length.
+        """
+        kind = "species" if "species" in columns else "Z"
+        if kind not in columns or "pos" not in columns:
+            names = ", ".join(columns)
+            problem = f"Properties must hold species and pos, got {names}"
+            raise self.frame.error(problem, 1, field="Properties")
+        n_columns = max(column.stop for column in columns.values())
+        rows = [line.split() for line in self.frame.rows]
+        wrong = [number for number, row in enumerate(rows) if len(row) != n_columns]
+        if wrong:
+            problems = Findings()
+            for number in wrong:
+                problem = f"expected {n_columns} columns, found {len(rows[number])}"
+                problems.add(self.frame.error(problem, number + 2, field="Properties"))
+            problems.raise_problems()
+        return list(zip(*rows, strict=True))
+
+    def _atomic_numbers(
+        self, columns: Mapping[str, _Column], cells: list[tuple[str, ...]]
+    ) -> Int64[np.ndarray, " atoms"]:
+        kind = "species" if "species" in columns else "Z"
+        column = columns[kind]
+        if column.stop - column.start != 1:
+            raise self.frame.error(f"{kind} must be one column", 1, field=kind)
+        values = cells[column.start]
+        known: dict[str, int] = {}
+        problems = Findings()
+        for value in dict.fromkeys(values):
+            try:
+                known[value] = atomic_number(value) if kind == "species" else int(value)
+                symbol_of(known[value])
+            except ValueError as error:
+                line = values.index(value) + 2
+                problems.add(self.frame.error(str(error), line, field=kind, value=value))
+        problems.raise_problems()
+        return np.array([known[value] for value in values], dtype=np.int64)
+
+    def _positions(
+        self, columns: Mapping[str, _Column], cells: list[tuple[str, ...]]
+    ) -> Float64[np.ndarray, "atoms 3"]:
+        positions = self._array("pos", columns["pos"], cells)
+        if positions.shape[1] != 3:
+            raise self.frame.error(
+                f"pos must be three columns, got {positions.shape[1]}", 1, field="pos"
+            )
+        return positions
+
+    def _array(
+        self, name: str, column: _Column, cells: list[tuple[str, ...]]
+    ) -> Float64[np.ndarray, "atoms columns"]:
+        """Return the numbers of a column.
+
+        Raises:
+            DataError: a cell is no finite number.
+        """
+        if column.kind not in "RI":
+            raise self.frame.error(
+                f"{name} must be of type R in Properties, got {column.kind}", 1, field=name
+            )
+        words = cells[column.start : column.stop]
+        plain = not any("_" in row or not row.isascii() for row in self.frame.rows)
+        try:
+            array = np.array([list(map(float, column)) for column in words]).T.copy()
+        except ValueError:
+            plain = False
+        if plain and np.isfinite(array).all():
+            return array
+        problems = Findings()
+        for number, row in enumerate(zip(*words, strict=True), start=2):
+            bad = first_bad_number(row)
+            if bad is not None:
+                what, hint = f"{name} is not a number: {bad!r}", number_hint(bad)
+            else:
+                bad = next((word for word in row if not np.isfinite(float(word))), None)
+                rule = "positions" if name == "pos" else "labels"
+                what, hint = f"{name} contains {bad}: {rule} must be finite", ""
+                if rule == "labels":
+                    hint = "Leave the label out of frames that have none."
+            if bad is not None:
+                problems.add(self.frame.error(what, number, field=name, value=bad, hint=hint))
+        problems.raise_problems()
+        return np.array([list(map(float, column)) for column in words]).T.copy()
+
+    def _lattice(
+        self, values: Mapping[str, str | None]
+    ) -> tuple[Float64[np.ndarray, "3 3"] | None, tuple[bool, ...]]:
+        """Return the cell, None without one, and the periodic directions."""
+        frame = self.frame
+        key = "Lattice"
+        try:
+            cell = None
+            if "Lattice" in values:
+                lattice = numbers(values["Lattice"])
+                if lattice.size != 9:
+                    raise CommentError(f"must have 9 components, got {lattice.size}")
+                cell = lattice.reshape(3, 3) if lattice.any() else None
+            key = "pbc"
+            pbc = (cell is not None,) * 3
+            self.pbc_is_implied = "Lattice" in values and "pbc" not in values
+            if "pbc" in values:
+                pbc = truths(values["pbc"])
+                pbc = pbc * 3 if len(pbc) == 1 else pbc
+                if len(pbc) != 3:
+                    raise CommentError(f"must have 3 values, got {values['pbc']!r}")
+        except CommentError as error:
+            problem = f"{key} {error}"
+            raise frame.error(problem, 1, field=key, value=values[key]) from error
+        self._check_cell(cell, pbc)
+        return cell, pbc
+
+    def _check_cell(self, cell: Float64[np.ndarray, "3 3"] | None, pbc: tuple[bool, ...]) -> None:
+        """Refuse cells that cannot be, or that no atoms would fit into."""
+        try:
+            check_cell(cell, pbc)
+        except ValueError as error:
+            key = "pbc" if cell is None else "Lattice"
+            raise self.frame.error(str(error), 1, field=key) from error
+        if cell is None or not any(pbc):
+            return
+        hint = "Is the cell in nm, or are these fractions of another length? It must be in Å."
+        shortest = np.linalg.norm(cell[list(pbc)], axis=1).min()
+        volume = abs(np.linalg.det(cell))
+        if shortest < _LEAST_LENGTH or (all(pbc) and volume < _LEAST_VOLUME):
+            size = f"a volume of {volume:.3g} Å^3" if all(pbc) else f"an edge of {shortest:.3g} Å"
+            problem = f"the cell is too small for an atom: {size}"
+            raise self.frame.error(problem, 1, field="Lattice", value=cell.tolist(), hint=hint)
+
+    def _weight(self, values: Mapping[str, str | None]) -> float:
+        """Return the factor of the frame in the loss."""
+        if "config_weight" not in values:
+            return 1.0
+        text = values["config_weight"]
+        try:
+            (weight,) = numbers(text)
+        except ValueError:
+            weight = np.nan
+        if not (np.isfinite(weight) and weight >= 0):
+            problem = f"config_weight must be a number of at least 0, got {text}"
+            raise self.frame.error(problem, 1, field="config_weight", value=text)
+        return float(weight)
+
+    def _labels(
+        self,
+        values: Mapping[str, str | None],
+        columns: Mapping[str, _Column],
+        cells: list[tuple[str, ...]],
+        lattice: tuple[Float64[np.ndarray, "3 3"] | None, tuple[bool, ...]] | None,
+    ) -> Labels:
+        """Return the labels that are right; no stress where the cell is wrong."""
+        names, frame = self._names, self.frame
+        energy = self._try(energy_of, frame, values, names.keys("energy"))
+        if energy is not None:
+            self.free_energy = self._try(free_energy_difference, frame, values, energy)
+        arrays = {
+            key: self._try(self._array, key, columns[key], cells)
+            for key in names.keys("forces")
+            if key in columns
+        }
+        forces = None
+        if all(array is not None for array in arrays.values()):
+            forces = self._try(forces_of, frame, arrays)
+        stress = None
+        if lattice is not None:
+            cell, pbc = lattice
+            stress = self._try(
+                stress_of,
+                frame,
+                values,
+                names.keys("stress"),
+                names.keys("virial"),
+                names.stress_order,
+                abs(np.linalg.det(cell)) if cell is not None and all(pbc) else None,
+                names.virial is not None,
+            )
+        found = {"energy": energy, "forces": forces, "stress": stress}
+        found = {name: label for name, label in found.items() if label is not None}
+        return Labels(
+            **{name: value for name, (_, value) in found.items()},
+            keys={name: key for name, (key, _) in found.items()},
+        )

@@ -172,7 +172,7 @@ def _missing(label: str, files: Sequence[str]) -> DataError:
         if Path(file).is_file():
             present.update(keys_in_file(file)[kind])
     present -= set(LABELS)
-    close = _closest(label, sorted(present))
+    close = closest_key(label, sorted(present))
     hint = f"Set data.keys.{label} to the name that holds it"
     hint += f", perhaps '{close}'" if close else ""
     hint += f", or set the weight of {label} in the loss to 0."
@@ -185,8 +185,13 @@ def _missing(label: str, files: Sequence[str]) -> DataError:
     )
 
 
-def _closest(label: str, names: Sequence[str]) -> str | None:
-    """Return the name that looks most like a label: dft_energy, REF_force, Forces."""
+def closest_key(label: str, names: Sequence[str]) -> str | None:
+    """Return the name that looks most like a label, None if none does.
+
+    Example:
+        >>> closest_key("energy", ["charge", "dft_energy"]), closest_key("stress", ["name"])
+        ('dft_energy', None)
+    """
     stem = label.rstrip("s").lower()
     contain = [name for name in names if stem in name.lower()]
     by_case = {name.lower(): name for name in names}

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from multiace.data.frame_labels import StressOrder
 from multiace.design import Design
 from multiace.elements import atomic_number
 from multiace.one_particle.radial_grid import FEWEST
@@ -46,6 +47,15 @@ class Keys(_Group):
     stress: str | None = Field(
         default=None, description="Key of the stress (eV/Å^3); null: `stress` or `REF_stress`."
     )
+    virial: str | None = Field(
+        default=None,
+        description="Key of a virial (eV) that stands for the stress -virial / volume; null: none.",
+    )
+    stress_order: StressOrder | None = Field(
+        default=None,
+        description="Order of a stress or virial of six components: voigt (xx yy zz yz xz xy), "
+        "vasp (xx yy zz xy yz xz) or lammps (xx yy zz xy xz yz); null: they are refused.",
+    )
 
 
 class Data(_Group):
@@ -70,6 +80,11 @@ class Data(_Group):
         default_factory=dict, description="Name -> files of a test set, evaluated at the end."
     )
     keys: Keys = Field(default=Keys(), description="Names of the labels in the files.")
+    unit_check: bool = Field(
+        default=True,
+        description="Refuse positions and labels that look like other units than eV and Å, or that "
+        "contradict one another in sign or order.",
+    )
     isolated_atoms: tuple[str, ...] = Field(
         default=(),
         description="Files with the isolated atoms that give E0, besides those in the training "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 
 import numpy as np
 import torch
@@ -14,17 +14,16 @@ from multiace.data import (
     DataError,
     Selection,
     compute_statistics,
-    fresh_store,
-    is_store,
     isolated_atom_energies,
     label_table,
-    read_structures,
+    read_files,
 )
 from multiace.data.atomic_energies import Reference
-from multiace.data.bundled import data_path
+from multiace.data.errors import Findings
+from multiace.data.extxyz import LabelNames
 from multiace.data.labels import LABELS
 from multiace.data.split import split_indices
-from multiace.data.store import Keys
+from multiace.data.strict import repetitions
 from multiace.design import Statistics
 from multiace.design.spec import ZBL
 from multiace.elements import format_elements, sorted_elements, symbol_of
@@ -54,12 +53,14 @@ class StructureSets:
         validation: choose the best weights.
         isolated_atoms: give E0 and nothing else.
         tests: name of a test set -> its structures.
+        warnings: what can be right about the data but should be known.
     """
 
     training: Selection
     validation: Selection
     isolated_atoms: Selection
     tests: dict[str, Selection]
+    warnings: tuple[str, ...] = ()
 
     @cached_property
     def elements(self) -> tuple[int, ...]:
@@ -87,31 +88,55 @@ def read_sets(config: TrainingConfig, note: Note = lambda _: None) -> StructureS
         note: takes lines for the user, on stores that are prepared anew.
 
     Raises:
-        DataError: a file that is wrong, an empty set, anything but isolated atoms in their files,
-            or a weighted term of the loss without label.
+        DataError: files that are wrong (every problem of each), an empty set, anything but
+            isolated atoms in their files, or a weighted term of the loss without label.
     """
     data = config.data
-    read = partial(_read, config=config, note=note)
-    structures = read(data.train)
+    from_atoms = config.design.energy.reference == "isolated_atoms"
+    parts = {
+        "train": data.train,
+        "valid": data.valid if isinstance(data.valid, tuple) else (),
+        "isolated_atoms": data.isolated_atoms if from_atoms else (),
+        **{f"test {name}": files for name, files in data.tests.items()},
+    }
+    read, warnings = _read(parts, config, note)
+    structures = read["train"]
     isolated = structures.take([])
-    if config.design.energy.reference == "isolated_atoms":
+    if from_atoms:
         atoms = structures.columns.isolated
         isolated = Selection.of(
-            structures.take(np.flatnonzero(atoms)), _isolated_atoms(read(data.isolated_atoms))
+            structures.take(np.flatnonzero(atoms)), _isolated_atoms(read["isolated_atoms"])
         )
         structures = structures.take(np.flatnonzero(~atoms))
     if not len(structures):
         raise DataError(f"{', '.join(data.train)}: nothing but isolated atoms to train on")
     if isinstance(data.valid, tuple):
-        training, validation = structures, read(data.valid)
+        training, validation = structures, read["valid"]
     else:
         chosen = split_indices(len(structures), data.valid, config.seed_of("split"))
         training, validation = (structures.take(indices) for indices in chosen)
-    tests = {name: read(files) for name, files in data.tests.items()}
-    for name, structures in tests.items():
-        _require_any_label(name, structures)
+    tests = {name: read[f"test {name}"] for name in data.tests}
+    for name, members in tests.items():
+        _require_any_label(name, members)
     _require_labels(training, validation, config.loss)
-    return StructureSets(training, validation, isolated, tests)
+    warnings += _repetitions(training, validation, tests)
+    return StructureSets(training, validation, isolated, tests, tuple(warnings))
+
+
+def _repetitions(
+    training: Selection, validation: Selection, tests: Mapping[str, Selection]
+) -> list[str]:
+    """Return what says how many structures occur twice.
+
+    Raises:
+        DataError: energies that contradict one another.
+    """
+    parts = {"the training set": training, "the validation set": validation}
+    parts |= {f"test {name}": structures for name, structures in tests.items()}
+    findings = Findings()
+    findings.extend(repetitions(parts, list(parts)))
+    findings.raise_problems()
+    return [str(warning) for warning in findings.warnings]
 
 
 def summary(sets: StructureSets) -> str:
@@ -122,6 +147,7 @@ def summary(sets: StructureSets) -> str:
     if len(sets.isolated_atoms):
         numbers = sorted_elements(int(s.numbers[0]) for s in sets.isolated_atoms)
         lines.append(f"isolated atoms for E0: {format_elements(numbers)}")
+    lines += [f"Warning: {warning}" for warning in sets.warnings]
     return "\n".join(lines)
 
 
@@ -220,24 +246,28 @@ def _validation_batches(examples: Examples, batch: Batch) -> list[list[int]]:
     return batches_by(sizes.tolist(), range(len(examples)), 2 * limit)
 
 
-def _read(files: Sequence[str], *, config: TrainingConfig, note: Note) -> Selection:
-    """Return the structures of files: those of extended XYZ in memory, those of stores not."""
-    keys = config.data.keys
-    return Selection.of(
-        *(
-            fresh_store(
-                file, keys=Keys(**keys.model_dump()), cutoffs=[config.design.cutoff], note=note
-            )
-            if is_store(file)
-            else read_structures(
-                data_path(file),
-                energy_key=keys.energy,
-                forces_key=keys.forces,
-                stress_key=keys.stress,
-            )
-            for file in files
-        )
+def _read(
+    parts: Mapping[str, Sequence[str]], config: TrainingConfig, note: Note
+) -> tuple[dict[str, Selection], list[str]]:
+    """Read the files of each part of the data at once; return the structures and warnings.
+
+    Structures of extended XYZ are in memory, those of stores are not.
+
+    Raises:
+        DataError: every problem of every file.
+    """
+    reading = read_files(
+        [file for files in parts.values() for file in files],
+        LabelNames(**config.data.keys.model_dump()),
+        unit_check=config.data.unit_check,
+        atomic_energies=config.data.energies,
+        duplicates=False,
+        cutoffs=[config.design.cutoff],
+        note=note,
     )
+    sets = iter(reading.sets)
+    read = {name: Selection.of(*(next(sets) for _ in files)) for name, files in parts.items()}
+    return read, [str(warning) for warning in reading.warnings]
 
 
 def _isolated_atoms(structures: Selection) -> Selection:

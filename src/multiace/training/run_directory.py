@@ -49,6 +49,7 @@ _WRITTEN = (
 """Files that are written through a temporary one, as patterns."""
 
 FREE_ON_RESUME = (
+    "data.unit_check",
     "epochs",
     "minutes",
     "early_stopping",

@@ -2,40 +2,79 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 from rich.text import Text
+
+from multiace.cli.data.options import (
+    EnergyKey,
+    Files,
+    ForcesKey,
+    StressKey,
+    StressOrder,
+    UnitCheck,
+    VirialKey,
+)
+
+if TYPE_CHECKING:
+    from multiace.data.errors import Findings
 
 FOUND = 1
 """Exit code when something is wrong with the data."""
 
 
 def check(
-    files: Annotated[
-        list[str], typer.Argument(help="Extended XYZ files, or bundled:NAME.", show_default=False)
-    ],
-    energy_key: Annotated[str | None, typer.Option(help="Name of the energy in the data.")] = None,
-    forces_key: Annotated[str | None, typer.Option(help="Name of the forces in the data.")] = None,
-    stress_key: Annotated[str | None, typer.Option(help="Name of the stress in the data.")] = None,
+    files: Files,
+    energy_key: EnergyKey = None,
+    forces_key: ForcesKey = None,
+    stress_key: StressKey = None,
+    virial_key: VirialKey = None,
+    stress_order: StressOrder = None,
+    unit_check: UnitCheck = True,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 for warnings too.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print all findings as JSON.")] = False,
 ) -> None:
-    """Read files as training does, and say what is wrong and where; exits with 1 if anything is."""
-    from multiace.data import DataError, label_table, read_structures
-    from multiace.data.bundled import data_path
+    """Say what is wrong with data, and where; exit with 1 if anything is.
 
-    console = Console(soft_wrap=True, highlight=False)
-    structures = []
-    failed = False
-    for name in files:
-        try:
-            structures += read_structures(
-                data_path(name), energy_key=energy_key, forces_key=forces_key, stress_key=stress_key
-            )
-        except DataError as error:
-            failed = True
-            console.print(Text(str(error), style="red"))
-    if structures:
-        typer.echo(label_table(structures))
-    if failed:
+    Files are read as training reads them. Syntax and values of each frame, cells and overlaps;
+    units, signs and orders of components; energies against forces and stress; structures that
+    occur twice, in one file or in several; whether E0 can be found. Nothing is changed.
+
+    Example: multiace data check train.xyz test.xyz
+    """
+    import json
+
+    from multiace.data import LabelNames, label_table
+    from multiace.data.check import check_files
+
+    names = LabelNames(energy_key, forces_key, stress_key, virial_key, stress_order)
+    found = check_files(files, names, unit_check=unit_check)
+    if as_json:
+        typer.echo(json.dumps(found.to_json(), indent=2, ensure_ascii=False))
+    else:
+        if found.reading.structures:
+            typer.echo(label_table(found.reading.structures))
+        _show(found.findings)
+    if found.findings.n_problems or (strict and found.findings.n_warnings):
         raise typer.Exit(FOUND)
+
+
+def _show(findings: Findings) -> None:
+    """Print problems and warnings, and how many there are."""
+    console = Console(soft_wrap=True, highlight=False)
+    for title, style, shown, total in (
+        ("Problem", "red", findings.problems, findings.n_problems),
+        ("Warning", "yellow", findings.warnings, findings.n_warnings),
+    ):
+        for finding in shown:
+            console.print(Text.assemble((f"{title}: ", f"bold {style}"), str(finding)))
+        if total > len(shown):
+            console.print(Text(f"and {total - len(shown)} more.", style=style))
+    problems = _counted(findings.n_problems, "problem")
+    console.print(f"{problems}, {_counted(findings.n_warnings, 'warning')}")
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number or 'no'} {noun}{'' if number == 1 else 's'}"

@@ -8,11 +8,18 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
+from multiace.cli.data.options import (
+    EnergyKey,
+    Files,
+    ForcesKey,
+    StressKey,
+    StressOrder,
+    VirialKey,
+)
+
 
 def prepare(
-    files: Annotated[
-        list[str], typer.Argument(help="Extended XYZ files, or bundled:NAME.", show_default=False)
-    ],
+    files: Files,
     out: Annotated[
         Path, typer.Option("--out", help="The store to write, NAME.h5.", show_default=False)
     ],
@@ -22,15 +29,17 @@ def prepare(
             "--cutoff", help="Count the edges within this radius in Å, for batches. Repeatable."
         ),
     ] = None,
-    energy_key: Annotated[str | None, typer.Option(help="Name of the energy in the data.")] = None,
-    forces_key: Annotated[str | None, typer.Option(help="Name of the forces in the data.")] = None,
-    stress_key: Annotated[str | None, typer.Option(help="Name of the stress in the data.")] = None,
+    energy_key: EnergyKey = None,
+    forces_key: ForcesKey = None,
+    stress_key: StressKey = None,
+    virial_key: VirialKey = None,
+    stress_order: StressOrder = None,
 ) -> None:
     """Write structures and labels to an HDF5 store, from which trainings read one at a time.
 
     A store stands wherever extended XYZ does: in configs and on the command line. Files are
-    checked as `multiace data check` does. A store knows the content of its files, and is prepared
-    anew when that has changed.
+    checked frame by frame as `multiace data check` does. A store knows the content of its files,
+    and is prepared anew when that has changed.
 
     Example: multiace data prepare train_1.xyz train_2.xyz --out train.h5 --cutoff 5
     """
@@ -45,7 +54,13 @@ def prepare(
         header = prepare_store(
             files,
             out,
-            keys=Keys(energy=energy_key, forces=forces_key, stress=stress_key),
+            keys=Keys(
+                energy=energy_key,
+                forces=forces_key,
+                stress=stress_key,
+                virial=virial_key,
+                stress_order=stress_order,
+            ),
             cutoffs=cutoffs or [],
             progress=lambda done: bar.update(task, completed=done),
             note=console.print,

@@ -16,6 +16,7 @@ import pydantic
 
 from multiace import __version__
 from multiace.data.errors import DataError
+from multiace.data.frame_labels import StressOrder
 from multiace.data.identity import file_digest
 
 FORMAT_VERSION = 1
@@ -50,6 +51,8 @@ class Keys(_Record):
     energy: str | None = None
     forces: str | None = None
     stress: str | None = None
+    virial: str | None = None
+    stress_order: StressOrder | None = None
 
 
 class Header(_Record):

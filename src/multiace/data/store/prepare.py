@@ -11,7 +11,7 @@ from pathlib import Path
 
 from multiace.data.bundled import data_path
 from multiace.data.errors import DataError
-from multiace.data.extxyz import iterate_structures
+from multiace.data.extxyz import LabelNames, iterate_structures
 from multiace.data.identity import file_digest
 from multiace.data.store.header import (
     FORMAT_VERSION,
@@ -131,13 +131,8 @@ def _write(
             counts = []
             for number, file in enumerate(files):
                 before = writer.n_structures
-                keys = header.keys
-                structures = iterate_structures(
-                    file.path,
-                    energy_key=keys.energy,
-                    forces_key=keys.forces,
-                    stress_key=keys.stress,
-                )
+                names = LabelNames(**header.keys.model_dump())
+                structures = iterate_structures(file.path, names)
                 for piece in pieces(structures):
                     writer.append(number, writer.n_structures - before, piece)
                     progress(writer.n_structures)
@@ -233,12 +228,13 @@ def _check_keys(path: Path, before: Keys, now: Keys | None) -> None:
     for name, key in now or Keys():
         had = getattr(before, name)
         if key is not None and key != had:
+            option = name.replace("_", "-") if name == "stress_order" else f"{name}-key"
             raise DataError(
                 f"the store was prepared with the {name} from {had or 'the usual name'!r}, not "
                 f"from {key!r}",
                 file=path,
                 field=name,
-                hint=f"Prepare it again with --{name}-key {key}, or leave data.keys.{name} out.",
+                hint=f"Prepare it again with --{option} {key}, or leave data.keys.{name} out.",
             )
 
 
