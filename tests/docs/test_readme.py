@@ -9,6 +9,7 @@ import yaml
 from typer.testing import CliRunner
 
 from multiace.cli.main import app
+from multiace.data.make import make_recipe
 from multiace.design import Design
 from multiace.training import make_config
 
@@ -72,6 +73,8 @@ def test_the_configs_of_the_pages_are_valid():
             content = yaml.safe_load(block)
             if "epochs" in content:
                 make_config(content)
+            elif "sets" in content:
+                make_recipe(content)
             else:
                 config = {"design": content, "data": {"train": "a.xyz"}, "epochs": 1, "out": "run"}
                 assert isinstance(make_config(config).design, Design)

@@ -9,13 +9,15 @@ import typer
 
 from multiace.cli.data.check import check
 from multiace.cli.data.fetch import fetch
+from multiace.cli.data.make import make
 from multiace.cli.data.prepare import prepare
 
 data = typer.Typer(
     name="data",
-    help="Reference data: check, fetch, prepare.",
+    help="Reference data: check, fetch, make, prepare.",
     no_args_is_help=True,
 )
 data.command()(check)
 data.command()(fetch)
+data.command()(make)
 data.command()(prepare)
