@@ -1,6 +1,7 @@
 """A Design is frozen, typed data with a canonical form."""
 
 import json
+import pickle
 
 import pytest
 from pydantic import ValidationError
@@ -45,6 +46,21 @@ SPELLINGS = {
         {"channels": {0: 4, 1: 4}, "features_l_max": [1, 0, 1]},
         {"channels": [{0: 4, 1: 4, 2: 7}, {0: 4, 1: 2}, 4], "features_l_max": [1, 0, 1]},
     ],
+    "a product basis without products": [
+        {"product_basis": {"correlation": 1}},
+        {"product_basis": {"correlation": 1, "weights": "shared", "basis": "mace"}},
+    ],
+    "an MLP that no readout has": [
+        {"readout": {"kind": "linear"}},
+        {"readout": {"kind": "linear", "hidden": 3, "activation": "tanh"}},
+    ],
+    "activations of nothing": [
+        {"update": {"nonlinearity": "none"}, "radial": {"hidden": []}},
+        {
+            "update": {"nonlinearity": "none", "activation": "tanh", "gate_activation": "tanh"},
+            "radial": {"hidden": [], "activation": "tanh"},
+        },
+    ],
     "widths by degree in any order": [{"channels": {0: 4, 1: 2}}, {"channels": {"1": 2, "0": 4}}],
 }
 
@@ -78,6 +94,14 @@ def test_hash_is_the_same_however_a_design_is_written(name):
 )
 def test_hash_of_another_design_is_another(changes):
     assert Design.model_validate(changes).content_hash != Design().content_hash
+
+
+@pytest.mark.parametrize("features", [2, {"rest": 1, "last": 0}, [1, 0]])
+def test_a_design_travels_between_processes(features):
+    design = Design(
+        layers=2, features_l_max=features, radial={"hidden": {"first": [], "rest": [8]}}
+    )
+    assert pickle.loads(pickle.dumps(design)) == design
 
 
 def test_canonical_form_holds_what_differs_from_the_defaults():

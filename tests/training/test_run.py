@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import pickle
 import re
 
 import pytest
@@ -12,7 +13,7 @@ from tests.training import tiny
 from multiace.analysis import errors
 from multiace.checkpoint import ModelFileError, load_model, read_tensors
 from multiace.data import read_structures
-from multiace.training import ResumeError, loop, read_config, train
+from multiace.training import ResumeError, TrainingInterrupted, loop, read_config, train
 from multiace.training.run_directory import open_run
 
 
@@ -188,3 +189,11 @@ def test_a_run_on_a_radial_grid_says_its_error_and_learns_what_an_exact_one_lear
     assert all(0 < float(error) < 1e-3 for error in told)
     assert gridded.history[-1].valid_loss == pytest.approx(exact.history[-1].valid_loss, rel=1e-3)
     assert gridded.history[-1].valid_loss != exact.history[-1].valid_loss
+
+
+@pytest.mark.parametrize(
+    "error", [ModelFileError("a/model.safetensors", "is empty"), TrainingInterrupted(15, "stopped")]
+)
+def test_errors_travel_between_processes(error):
+    again = pickle.loads(pickle.dumps(error))
+    assert (type(again), str(again), vars(again)) == (type(error), str(error), vars(error))

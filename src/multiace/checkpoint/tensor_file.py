@@ -44,6 +44,9 @@ class ModelFileError(ValueError):
         self.reason = reason
         super().__init__(f"{path}: {reason}")
 
+    def __reduce__(self) -> tuple[type[ModelFileError], tuple[Path, str]]:
+        return type(self), (self.path, self.reason)
+
 
 def write_tensors(
     path: str | os.PathLike[str],

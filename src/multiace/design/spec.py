@@ -307,6 +307,10 @@ class Design(_Group):
         kinds = self.per_layer("readout.kind")
         return max(layer for layer, kind in enumerate(kinds, 1) if kind != "none")
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Travel between processes as plain data: generic parts have no importable name."""
+        return Design.model_validate, (self.to_dict(),)
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain data: nested dicts, lists and scalars, defaults included."""
         return self.model_dump(mode="json")
@@ -341,10 +345,14 @@ PER_LAYER_FIELDS = (
 def normal_form(design: Design) -> dict[str, Any]:
     """Return the plain data that all spellings of a Design share.
 
-    Per-layer fields are lists, widths are as in `Design.widths`, and numbers given at the value
-    that they would have anyway are None.
+    Per-layer fields are lists, widths are as in `Design.widths`, numbers given at the value that
+    they would have anyway are None, and what acts on nothing in this design has its default.
     """
     content = design.to_dict()
+    defaults = Design(layers=design.layers).to_dict()
+    for path in _idle_fields(design):
+        group, name = path.split(".")
+        content[group][name] = defaults[group][name]
     for path in PER_LAYER_FIELDS:
         *groups, name = path.split(".")
         room = content
@@ -359,6 +367,21 @@ def normal_form(design: Design) -> dict[str, Any]:
     if design.product_basis.l_max == design.l_max:
         content["product_basis"]["l_max"] = None
     return content
+
+
+def _idle_fields(design: Design) -> list[str]:
+    """Return the fields of parts that the design has in no layer."""
+    nonlinearities = set(design.per_layer("update.nonlinearity"))
+    idle = {
+        "product_basis.weights": set(design.per_layer("product_basis.correlation")) == {1},
+        "product_basis.basis": set(design.per_layer("product_basis.correlation")) == {1},
+        "readout.hidden": "mlp" not in design.per_layer("readout.kind"),
+        "readout.activation": "mlp" not in design.per_layer("readout.kind"),
+        "update.activation": nonlinearities == {"none"},
+        "update.gate_activation": "gate" not in nonlinearities,
+        "radial.activation": not any(design.per_layer("radial.hidden")),
+    }
+    return [path for path, is_idle in idle.items() if is_idle]
 
 
 def _width(channels: int | dict[int, int], l_max: int) -> int | dict[int, int]:

@@ -14,7 +14,10 @@ class TrainingInterrupted(SystemExit):
 
     def __init__(self, signal_number: int, message: str) -> None:
         super().__init__(128 + signal_number)
-        self.message = message
+        self.signal_number, self.message = signal_number, message
+
+    def __reduce__(self) -> tuple[type[TrainingInterrupted], tuple[int, str]]:
+        return type(self), (self.signal_number, self.message)
 
     def __str__(self) -> str:
         return self.message
