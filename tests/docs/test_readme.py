@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from multiace.cli.main import app
 from multiace.data.make import make_recipe
 from multiace.design import Design
+from multiace.study import StudyConfig
 from multiace.training import make_config
 
 ROOT = Path(__file__).parents[2]
@@ -73,6 +74,8 @@ def test_the_configs_of_the_pages_are_valid():
             content = yaml.safe_load(block)
             if "epochs" in content:
                 make_config(content)
+            elif "factors" in content:
+                StudyConfig.model_validate(content)  # its files are not here
             elif "sets" in content:
                 make_recipe(content)
             else:
