@@ -1,9 +1,16 @@
 """Memory of training processes."""
 
+import json
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+import torch
+from tests.training import tiny
+
+from multiace.training import loop, train
+from multiace.training.memory import OutOfMemory, is_out_of_memory
 
 _FAULTS = """
 import resource, sys
@@ -35,3 +42,52 @@ def test_freed_memory_is_used_again_without_page_faults() -> None:
         pytest.skip("the C library of this system has no mallopt")
     assert few < 100
     assert faults("default")[1] > 20 * max(few, 50)
+
+
+def _allocate_too_much_on_the_cpu() -> None:
+    torch.empty(2**60, dtype=torch.uint8)
+
+
+def _allocate_too_much_with_numpy() -> None:
+    np.zeros(2**50, dtype=np.uint8)
+
+
+def _run_out_on_a_gpu() -> None:
+    raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
+
+
+@pytest.mark.parametrize(
+    "fail", [_allocate_too_much_on_the_cpu, _allocate_too_much_with_numpy, _run_out_on_a_gpu]
+)
+def test_memory_that_ran_out_is_told_from_other_errors(fail) -> None:
+    with pytest.raises((MemoryError, RuntimeError)) as caught:
+        fail()
+    assert is_out_of_memory(caught.value)
+    assert not is_out_of_memory(RuntimeError("size mismatch"))
+
+
+@pytest.mark.parametrize(("where", "n_structures"), [("step", 2), ("validation", 3)])
+def test_a_batch_that_does_not_fit_is_named_with_its_structures(
+    tmp_path, monkeypatch, where, n_structures
+) -> None:
+    original = loop.loss_terms
+
+    def full(prediction, targets, config):
+        if len(targets.energy) == n_structures:
+            _allocate_too_much_on_the_cpu()
+        return original(prediction, targets, config)
+
+    monkeypatch.setattr(loop, "loss_terms", full)
+    message = rf"Out of memory in {where} \d, whose batch has {n_structures} structures, "
+    with pytest.raises(OutOfMemory, match=message) as caught:
+        train(tiny.config(tmp_path, epochs=1), progress="none")
+    assert "train.xyz:" in str(caught.value)
+    assert "(3 atoms, 6 edges)" in str(caught.value)
+    assert f"Set batch: {{edges: {6 * n_structures // 2}}} in place of {{structures: 2}}" in str(
+        caught.value
+    )
+    assert str(caught.value) in (tmp_path / "run" / "log.txt").read_text()
+    (path,) = (tmp_path / "run").glob(f"out-of-memory-*-{where}.json")
+    content = json.loads(path.read_text())
+    assert [member["edges"] for member in content["structures"]] == [6] * n_structures
+    assert all("train.xyz:" in member["source"] for member in content["structures"])

@@ -36,6 +36,7 @@ from multiace.training.log import (
 )
 from multiace.training.loop import Loop, TrainingDiverged
 from multiace.training.memory import OutOfMemory
+from multiace.training.memory_estimate import estimate_memory
 from multiace.training.metrics import EpochRecord
 from multiace.training.prepare import (
     StructureSets,
@@ -279,8 +280,10 @@ def _run(
         progress=progress,
         history=history,
     ) as log:
-        for note in notes:
-            log.note(note)
+        estimate = estimate_memory(state, data.training, config)
+        for note in (*notes, str(estimate), estimate.check()):
+            if note is not None:
+                log.note(note)
         with StopRequest() as stop:
             loop = Loop(
                 state, data, config, directory, log, stop, header=header, provenance=provenance
