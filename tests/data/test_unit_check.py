@@ -93,6 +93,16 @@ def test_energies_far_from_the_atoms_are_recognised(unit):
     assert unit in hint
 
 
+def test_valence_energies_near_those_of_whole_atoms_in_rydberg_pass(rng):
+    """GFN2-xTB gives ethanol -309.98 eV; its atoms have -307.4 Rydberg with all electrons."""
+    atoms = molecule("CH3CH2OH")
+    ethanol = Structure(atoms.numbers, atoms.positions, labels=Labels(energy=-309.98))
+    ((_, hint),) = found([ethanol])
+    assert hint.startswith("The energies look like Rydberg.")
+    assert found([ethanol], {1: -10.707, 6: -48.798, 8: -102.522}) == []
+    assert found([relabelled(ethanol, forces=rng.normal(size=(9, 3)))]) == []
+
+
 def test_atomic_energies_of_another_code_are_recognised():
     energies = {z: 0.02 * energy * HARTREE for z, energy in HF.items()}
     ((field, hint),) = found(molecules(), energies)

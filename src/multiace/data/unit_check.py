@@ -51,6 +51,8 @@ _ATOMS: Final = (
     *(-128.9376, -162.2546, -200.053, -242.346, -289.359, -341.259, -398.110, -460.148, -527.540),
 )
 _ALL_ELECTRON: Final = 0.03
+_BINDING: Final = (-12.0, -1.0)  # eV per atom; in Rydberg or Hartree it would be above -0.9
+_TYPICAL_FORCE: Final = 0.2  # eV/Å: median that Rydberg/Bohr would not reach
 _MOST_PER_ATOM: Final = 50.0  # eV: no bond is stronger
 _SHORTEST, _LONGEST = 0.5, 8.0  # Å: median nearest neighbour
 _SHORTEST_RATIO = 0.4  # median nearest neighbour over the sum of covalent radii
@@ -146,25 +148,41 @@ def _energies(structures: Sequence[Structure], known: Mapping[int, float]) -> Fo
     totals = np.array([structure.labels.energy for structure in labelled])
     sizes = np.array([structure.n_atoms for structure in labelled])
     elements = sorted_elements(z for s in labelled for z in set(s.numbers.tolist()))
-    if max(elements) <= len(_ATOMS):
+    bound = None
+    if set(elements) <= set(known):
+        bound = float(np.median((totals - _sums(labelled, known)) / sizes))
+    if max(elements) <= len(_ATOMS) and not _is_binding(bound):
         whole = _sums(labelled, {z: _ATOMS[z - 1] * HARTREE for z in elements})
         ratio = float(np.median(totals / whole))
         for name, unit in ENERGY_UNITS.items():
+            if name == "Rydberg" and _has_typical_forces(labelled):
+                continue  # valence energies of xTB in eV are near by chance: -34.44 for ethanol
             if name != "eV" and abs(ratio * unit - 1) < _ALL_ELECTRON:
                 text = f"energies of {np.median(totals / sizes):.6g} per atom (median) are those of"
                 elements_text = ", ".join(symbol_of(z) for z in elements)
                 text += f" whole atoms of {elements_text} in {name}"
                 return "energy", text, f"The energies look like {name}."
-    if not set(elements) <= set(known):
-        return None
-    bound = float(np.median((totals - _sums(labelled, known)) / sizes))
-    if abs(bound) <= _MOST_PER_ATOM:
+    if bound is None or abs(bound) <= _MOST_PER_ATOM:
         return None
     text = f"the energies lie {bound:.6g} eV per atom (median) from the energies of the atoms"
     hint = "Energies and E0 must be of one method and in eV"
     typical = {name: bound * unit for name, unit in ENERGY_UNITS.items() if -10 < bound * unit < -1}
     like = f", and these look like {' or '.join(typical)}" if typical else ""
     return "energy", text, f"{hint}{like}."
+
+
+def _is_binding(bound: float | None) -> bool:
+    """Return whether an energy per atom relative to E0 is one of bonds in eV."""
+    return bound is not None and _BINDING[0] < bound < _BINDING[1]
+
+
+def _has_typical_forces(structures: Sequence[Structure]) -> bool:
+    """Return whether there are forces of the size they have in eV/Å."""
+    arrays = [s.labels.forces for s in structures if s.labels.forces is not None]
+    if not arrays:
+        return False
+    middle = float(np.median(np.linalg.norm(np.concatenate(arrays), axis=1)))
+    return _TYPICAL_FORCE < middle <= _MEDIAN_FORCE
 
 
 def _sums(
