@@ -92,3 +92,35 @@ def test_smoothness_prints_a_table_a_part(model):
         assert words in result.output
     bad = run("smoothness", model, "--pairs", "O,H")
     assert "two elements with a dash" in str(bad.exception)
+
+
+@pytest.mark.parametrize(
+    ("words", "printed"),
+    [
+        (("symmetry", "--structures", "ethanol.xyz", "--repetitions", "1"), "rotation"),
+        (("body-order", "--structure", "ethanol.xyz", "--atoms", "4"), "E1_claimed"),
+        (("locality", "--structure", "ethanol.xyz"), "receptive_field"),
+        (("completeness", "--element", "C"), "separated_2"),
+        (("cost", "--structures", "ethanol.xyz", "--seconds", "0"), "flops_forces"),
+        (
+            ("stability", "--structure", "ethanol.xyz", "--steps", "10", "--temperatures", "300"),
+            "halving_ratio",
+        ),
+    ],
+)
+def test_every_other_probe_prints_its_numbers_and_writes_json(model, words, printed, tmp_path):
+    result = run(words[0], model, *words[1:], "--json", "out.json")
+    assert result.exit_code == 0, result.output
+    assert printed in result.output
+    (found,) = json.loads((tmp_path / "out.json").read_text())["results"]
+    assert (found["probe"], found["subject"]) == (words[0], "a")
+    assert printed in found["numbers"] or printed == "rotation"
+
+
+def test_body_order_along_a_path_shows_the_terms(model, tmp_path):
+    write(tmp_path / "path.xyz", [molecule("CH3CH2OH")] * 2, format="extxyz")
+    words = ("body-order", model, "--structure", "ethanol.xyz", "--atoms", "3")
+    result = run(*words, "--along", "path.xyz", "--figure", "terms.svg")
+    assert result.exit_code == 0, result.output
+    assert "path_E1_change" in result.output
+    assert (tmp_path / "terms.svg").stat().st_size > 5000

@@ -64,14 +64,35 @@ def body_orders(potential: Potential, structure: Structure) -> BodyOrders:
         >>> bool(orders[1] > 1e-3), bool(orders[2] < 1e-12)  # pairs, and no triples
         (True, True)
     """
+    clusters = subsets_of(structure)
+    energies = np.stack([of_atoms.sum(axis=0) for of_atoms in _with_total(potential, clusters)])
+    return orders_of_subsets(energies, (*potential.terms, "total"), structure.n_atoms)
+
+
+def subsets_of(structure: Structure) -> list[Structure]:
+    """Return every cluster of atoms of a structure, the empty one left out.
+
+    Raises:
+        ValueError: periodic directions, or more than `LARGEST_CLUSTER` atoms.
+    """
     _check(structure, structure.n_atoms)
     everyone = range(structure.n_atoms)
-    subsets = _subsets(structure.n_atoms)
-    clusters = [_subset(structure, [k for k in everyone if mask >> k & 1]) for mask in subsets[1:]]
-    of_clusters = [of_atoms.sum(axis=0) for of_atoms in _with_total(potential, clusters)]
-    energies = np.stack([np.zeros_like(of_clusters[0]), *of_clusters])  # (subsets, terms)
-    largest = _largest_by_size(_moebius(energies), structure.n_atoms)
-    return BodyOrders((*potential.terms, "total"), largest[1:])
+    masks = _subsets(structure.n_atoms)[1:]
+    return [_subset(structure, [k for k in everyone if mask >> k & 1]) for mask in masks]
+
+
+def orders_of_subsets(
+    energies: Float64[np.ndarray, "subsets terms"], terms: Sequence[str], n_atoms: int
+) -> BodyOrders:
+    """Return max |V_n| from the energies of all clusters of `subsets_of`, of whatever origin.
+
+    Args:
+        energies: eV.
+        terms: names of the columns.
+        n_atoms: atoms of the structure.
+    """
+    with_empty = np.concatenate([np.zeros((1, energies.shape[1])), energies])
+    return BodyOrders(tuple(terms), _largest_by_size(_moebius(with_empty), n_atoms)[1:])
 
 
 def site_body_orders(potential: Potential, structure: Structure, centre: int = 0) -> BodyOrders:

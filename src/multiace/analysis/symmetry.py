@@ -81,7 +81,17 @@ def symmetry(
     """
     rng = np.random.default_rng(seed)
     images = [image for _ in range(repetitions) for image in random_images(structure, rng)]
-    rows = departures(potential, structure, images)
+    return largest_departures(departures(potential, structure, images))
+
+
+def largest_departures(rows: Sequence[Departure]) -> list[Departure]:
+    """Return the largest departure for each symmetry.
+
+    Example:
+        >>> rows = [Departure("rotation", 1.0, 0.0, None), Departure("rotation", 0.0, 2.0, None)]
+        >>> largest_departures(rows)
+        [Departure(name='rotation', energy=1.0, forces=2.0, stress=None)]
+    """
     largest = {row.name: row for row in rows}
     for row in rows:
         other = largest[row.name]
@@ -108,10 +118,27 @@ def departures(
         One `Departure` an image, in their order.
     """
     structures = [structure, *(image.structure for image in images)]
-    original, *predictions = predict(potential, structures, stress=structure.volume is not None)
+    predictions = predict(potential, structures, stress=structure.volume is not None)
+    return compare_images(structure, images, predictions)
+
+
+def compare_images(
+    structure: Structure, images: Sequence[Image], predictions: Sequence[Labels]
+) -> list[Departure]:
+    """Compare predictions of any origin for images of a structure with what symmetry says.
+
+    Args:
+        structure: the original.
+        images: of this structure.
+        predictions: for the structure, and then for each image.
+
+    Returns:
+        One `Departure` an image, in their order.
+    """
+    original, *of_images = predictions
     return [
         _departure(original, found, structure, image)
-        for found, image in zip(predictions, images, strict=True)
+        for found, image in zip(of_images, images, strict=True)
     ]
 
 
@@ -120,7 +147,7 @@ def _departure(original: Labels, found: Labels, structure: Structure, image: Ima
     energy = _known(found.energy) / n_image - _known(original.energy) / n_original
     forces = _known(found.forces) - _known(original.forces)[image.atoms] @ q.T
     stress = None
-    if found.stress is not None:
+    if found.stress is not None and original.stress is not None:
         stress = float(np.abs(found.stress - q @ _known(original.stress) @ q.T).max())
     return Departure(image.name, abs(energy), float(np.abs(forces).max()), stress)
 

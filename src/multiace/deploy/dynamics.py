@@ -4,17 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Float64
 
-from multiace.deploy.evaluator import Evaluation, Evaluator
+from multiace.deploy.evaluator import Evaluation
 from multiace.geometry import Structure
 from multiace.units import BOLTZMANN, FEMTOSECOND
 
 
 class DynamicsError(ValueError):
     """A run that must not go on, or cannot begin."""
+
+
+@runtime_checkable
+class Evaluates(Protocol):
+    """What gives energies and forces: an `Evaluator`, or anything else with this method."""
+
+    def evaluate(self, structure: Structure) -> Evaluation:
+        """Evaluate energy and forces."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -91,7 +101,7 @@ class MolecularDynamics:
 
     def __init__(
         self,
-        evaluator: Evaluator,
+        evaluator: Evaluates,
         structure: Structure,
         masses: Float64[np.ndarray, " atoms"],
         velocities: Float64[np.ndarray, "atoms 3"],

@@ -6,14 +6,20 @@ and returns a `ProbeResult`. `multiace.probes.figures` draws it.
 
 from __future__ import annotations
 
+from multiace.probes.body_order import body_order, contributions
 from multiace.probes.bonds import bond_smoothness
+from multiace.probes.completeness import completeness
+from multiace.probes.cost import cost
 from multiace.probes.cutoff import cutoff
 from multiace.probes.diatomics import dimers
-from multiace.probes.result import Mark, Number, Panel, ProbeResult, Series, Table, overlay
+from multiace.probes.locality import locality
+from multiace.probes.result import Mark, Number, Panel, ProbeResult, Series, Table, combine, overlay
 from multiace.probes.roughness import directions, roughness
 from multiace.probes.scan import scan
 from multiace.probes.smoothness import smoothness
+from multiace.probes.stability import stability
 from multiace.probes.surface import CalculatorSurface, Surface, surface
+from multiace.probes.symmetry import symmetry
 
 __all__ = [
     "CalculatorSurface",
@@ -24,13 +30,21 @@ __all__ = [
     "Series",
     "Surface",
     "Table",
+    "body_order",
     "bond_smoothness",
+    "combine",
+    "completeness",
+    "contributions",
+    "cost",
     "cutoff",
     "dimers",
     "directions",
+    "locality",
     "overlay",
     "roughness",
     "scan",
     "smoothness",
+    "stability",
     "surface",
+    "symmetry",
 ]

@@ -4,8 +4,14 @@ from __future__ import annotations
 
 import typer
 
+from multiace.cli.probe.body_order import body_order
+from multiace.cli.probe.completeness import completeness
+from multiace.cli.probe.cost import cost
+from multiace.cli.probe.locality import locality
 from multiace.cli.probe.scan import scan
 from multiace.cli.probe.smoothness import smoothness
+from multiace.cli.probe.stability import stability
+from multiace.cli.probe.symmetry import symmetry
 
 probe = typer.Typer(
     name="probe",
@@ -14,3 +20,9 @@ probe = typer.Typer(
 )
 probe.command()(scan)
 probe.command()(smoothness)
+probe.command()(symmetry)
+probe.command()(stability)
+probe.command()(locality)
+probe.command("body-order")(body_order)
+probe.command()(completeness)
+probe.command()(cost)
