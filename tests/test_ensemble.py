@@ -1,5 +1,6 @@
 """Ensembles: loading, what belongs together, mean and spread."""
 
+import numpy as np
 import pytest
 import torch
 from tests.probes.conftest import potentials  # noqa: F401
@@ -32,3 +33,23 @@ def test_one_member_or_members_that_differ_are_refused(potentials):  # noqa: F81
     single = multiace.Potential(first.design, first.elements, first.statistics)
     with pytest.raises(ValueError, match="must compute alike"):
         Ensemble([first, single])
+
+
+def test_the_calculator_returns_mean_and_standard_deviation(potentials):  # noqa: F811
+    from ase.build import bulk, molecule
+
+    for atoms in (molecule("CH3OH"), bulk("C", cubic=True).repeat(1)):
+        each = []
+        for potential in potentials:
+            atoms.calc = multiace.ASECalculator(potential)
+            each.append((atoms.get_potential_energy(), atoms.get_forces().copy()))
+            assert "energy_spread" not in atoms.calc.results
+        energies, forces = (np.array(values) for values in zip(*each, strict=True))
+        atoms.calc = multiace.ASECalculator(Ensemble(potentials))
+        assert atoms.get_potential_energy() == pytest.approx(energies.mean())
+        np.testing.assert_allclose(atoms.get_forces(), forces.mean(axis=0), atol=1e-12)
+        results = atoms.calc.results
+        assert results["energy_spread"] == pytest.approx(energies.std(ddof=1))
+        np.testing.assert_allclose(results["forces_spread"], forces.std(axis=0, ddof=1), atol=1e-12)
+    with pytest.raises(ValueError, match="an Ensemble keeps its own"):
+        multiace.ASECalculator(Ensemble(potentials), dtype=torch.float32)

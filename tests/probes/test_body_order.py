@@ -71,7 +71,10 @@ def test_terms_along_a_path_sum_to_the_energy(potentials):
     total, *terms = found.panel("contributions").series
     np.testing.assert_allclose(sum(term.y for term in terms), total.y)
     energy = probes.scan(potentials[0], path).panel("energy")
-    np.testing.assert_allclose(energy.series[0].y - energy.zero, total.y, atol=1e-9)
+    energies = energy.series[0].y
+    np.testing.assert_allclose(energies - energies[0], total.y, atol=1e-9)
+    of_path = [sum(row[1:]) for row in found.table("terms").rows]
+    np.testing.assert_allclose(of_path, energies - energy.zero, atol=1e-9)
     with pytest.raises(ValueError, match="looks inside a model"):
         probes.contributions(harmonic(), path)
 

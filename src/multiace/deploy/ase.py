@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from os import PathLike
 from typing import Any, ClassVar
 
@@ -16,7 +17,9 @@ from ase.calculators.calculator import (
 )
 from ase.stress import full_3x3_to_voigt_6_stress
 
+from multiace.checkpoint import load
 from multiace.deploy.evaluator import Evaluator
+from multiace.ensemble import Ensemble, spread
 from multiace.geometry import Structure
 from multiace.potential import Potential
 
@@ -29,10 +32,14 @@ class ASECalculator(Calculator):
     ASE's sign. The stress exists only where all three directions are periodic: a slab or a
     molecule has no volume.
 
+    Of an ensemble these are means, and `energy_spread` (eV) and `forces_spread` (eV/Å) in
+    `results` the standard deviations over its members.
+
     On the CPU, radial functions are splines unless `exact`; docs/md.md states their error.
 
     Args:
-        potential: a model file, or a `Potential`, used as it is.
+        potential: a model file, several files of an ensemble, or a `Potential` or `Ensemble`, used
+            as it is.
         dtype: compute type of a model read from a file; None is the one it was trained in.
         device: where a model read from a file computes: auto, cpu, cuda or cuda:N.
         exact: evaluate the radial network for every edge.
@@ -66,7 +73,7 @@ class ASECalculator(Calculator):
 
     def __init__(
         self,
-        potential: Potential | str | PathLike[str],
+        potential: Potential | Ensemble | str | PathLike[str] | Sequence[str | PathLike[str]],
         *,
         dtype: torch.dtype | None = None,
         device: torch.device | str | None = None,
@@ -74,12 +81,18 @@ class ASECalculator(Calculator):
         skin: float = 0.5,
     ) -> None:
         super().__init__()
-        self._evaluator = Evaluator(potential, dtype=dtype, device=device, exact=exact, skin=skin)
+        self._evaluators = _evaluators(potential, dtype, device, exact, skin)
+        self._evaluator = self._evaluators[0]
 
     @property
     def potential(self) -> Potential:
-        """The potential."""
+        """The potential; of an ensemble, its first member."""
         return self._evaluator.potential
+
+    @property
+    def ensemble(self) -> tuple[Potential, ...]:
+        """The potentials, one or more."""
+        return tuple(evaluator.potential for evaluator in self._evaluators)
 
     def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
         """Return what has changed since the last calculation; fast where nothing has."""
@@ -130,13 +143,39 @@ class ASECalculator(Calculator):
         self.results = results
 
     def _evaluate(self, structure: Structure) -> dict[str, Any]:
-        found = self._evaluator.evaluate(structure)
+        found = [evaluator.evaluate(structure) for evaluator in self._evaluators]
+        energies = np.array([each.energy for each in found])
+        forces = np.stack([each.forces for each in found])
         results: dict[str, Any] = {
-            "energy": found.energy,
-            "free_energy": found.energy,
-            "energies": found.energies,
-            "forces": found.forces,
+            "energy": float(energies.mean()),
+            "free_energy": float(energies.mean()),
+            "energies": np.mean([each.energies for each in found], axis=0),
+            "forces": forces.mean(axis=0),
         }
-        if found.stress is not None:
-            results["stress"] = full_3x3_to_voigt_6_stress(found.stress)
+        stresses = [each.stress for each in found if each.stress is not None]
+        if stresses:
+            results["stress"] = full_3x3_to_voigt_6_stress(np.mean(stresses, axis=0))
+        if len(found) > 1:
+            results["energy_spread"] = float(spread(energies))
+            results["forces_spread"] = spread(forces)
         return results
+
+
+def _evaluators(
+    potential: Potential | Ensemble | str | PathLike[str] | Sequence[str | PathLike[str]],
+    dtype: torch.dtype | None,
+    device: torch.device | str | None,
+    exact: bool,
+    skin: float,
+) -> list[Evaluator]:
+    """Return one evaluator for each member."""
+    if isinstance(potential, Potential | str | PathLike):
+        return [Evaluator(potential, dtype=dtype, device=device, exact=exact, skin=skin)]
+    if not isinstance(potential, Ensemble):
+        potential = load(list(potential), dtype=dtype, device=device or "cpu")
+    elif dtype is not None or device is not None:
+        raise ValueError(
+            "dtype and device belong to model files: an Ensemble keeps its own. Leave them out, or "
+            "pass the files' paths."
+        )
+    return [Evaluator(member, exact=exact, skin=skin) for member in potential]

@@ -98,22 +98,35 @@ def contributions(subject: Subject, path: Path) -> ProbeResult:
     """
     found, potential = potential_of(subject, "contributions")
     terms = np.stack([t.sum(axis=0) for t in terms_of_atoms(potential, path.structures)])
-    names = [name for name in potential.terms if name != "E0"]
-    curves = [Series(found.name, path.coordinate, terms[:, 1:].sum(axis=1))]
-    numbers = []
-    for column, name in enumerate(potential.terms):
-        if name == "E0":
-            continue
-        curves.append(Series(name, path.coordinate, terms[:, column], role="part"))
-        change = float(np.ptp(terms[:, column]))
-        numbers.append(Number(f"{name}_change", change, "eV", f"largest less smallest {name}"))
+    columns = {name: terms[:, k] for k, name in enumerate(potential.terms) if name != "E0"}
+    total = terms[:, 1:].sum(axis=1)
+    curves = [Series(found.name, path.coordinate, total - total[0])]
+    curves += [
+        Series(name, path.coordinate, values - values[0], role="part")
+        for name, values in columns.items()
+    ]
+    numbers = tuple(
+        Number(f"{name}_change", float(np.ptp(values)), "eV", f"largest less smallest {name}")
+        for name, values in columns.items()
+    )
+    table = Table(
+        "terms",
+        "terms of the energy along the path",
+        ((path.label, ""), *((f"{name}", "eV") for name in columns)),
+        tuple(
+            (float(s), *(float(values[k]) for values in columns.values()))
+            for k, s in enumerate(path.coordinate)
+        ),
+    )
     panel = Panel(
-        "contributions", f"{path.title}: terms", path.label, "energy − Σ E0 (eV)", tuple(curves)
+        "contributions",
+        f"{path.title}: terms",
+        path.label,
+        "energy less that of the first point (eV)",
+        tuple(curves),
     )
-    settings = {"path": path.title, "terms": names}
-    return ProbeResult(
-        "contributions", found.name, tuple(numbers), panels=(panel,), settings=settings
-    )
+    settings = {"path": path.title, "terms": list(columns)}
+    return ProbeResult("contributions", found.name, numbers, (table,), (panel,), settings)
 
 
 def nearest_atoms(structure: Structure, atoms: int, centre: int | None = None) -> Structure:

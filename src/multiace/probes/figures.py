@@ -28,7 +28,7 @@ DASHES: tuple[Any, ...] = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)))
 PANEL_SIZE = (4.4, 3.5)
 """Inches."""
 
-MOST_NAMED = 9
+MOST_NAMED = 12
 """Curves that are named in a legend; of more, only the first are."""
 
 

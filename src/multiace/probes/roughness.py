@@ -143,10 +143,11 @@ def directions(
     theirs = None
     if other is not None:
         theirs = [derivatives(p, other.evaluate(p.structures), from_forces=True) for p in paths]
-    curves = tuple(
-        Series(f"direction {k}", steps, d.curvature, role="part") for k, d in enumerate(mine, 1)
-    )
-    panel = Panel("directions", "Random directions", "displacement (Å)", "d²E/ds² (eV/Å²)", curves)
+    curves = [Series(found.name, steps, _over_directions(mine))]
+    if theirs is not None:
+        curves.append(Series("reference", steps, _over_directions(theirs), role="reference"))
+    title, label = "Random directions", "root mean square of d³E/ds³ (eV/Å³)"
+    panel = Panel("directions", title, "displacement (Å)", label, tuple(curves))
     settings = {"directions": n, "amplitude (Å)": amplitude, "points": points, "seed": seed}
     numbers = tuple(_numbers(mine, theirs, "Å"))
     return ProbeResult("directions", found.name, numbers, panels=(panel,), settings=settings)
@@ -185,6 +186,13 @@ def _panel(
         series.append(Series("reference", path.coordinate, theirs.curvature, role="reference"))
     label = f"d²E/ds² (eV/{unit}²)"
     return Panel("curvature", f"{path.title}: curvature", path.label, label, tuple(series))
+
+
+def _over_directions(found: Sequence[Derivatives]) -> Float64[np.ndarray, " points"]:
+    """Return the root mean square third derivative at each displacement, the ends left out."""
+    rms = np.sqrt(np.mean([np.square(d.third) for d in found], axis=0))
+    rms[:2] = rms[-2:] = np.nan
+    return rms
 
 
 def _rms(values: Sequence[np.ndarray]) -> float:

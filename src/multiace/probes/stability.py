@@ -238,7 +238,7 @@ class _Watch:
 
     def failure(self, frame: Frame) -> str:
         if frame.temperature > RUNAWAY * max(self.temperature, 1.0):
-            return f"{frame.temperature:.0f} K"
+            return f"it is {frame.temperature:.0f} K hot"
         distances = frame.structure.to_ase().get_all_distances(mic=self.periodic)
         near = distances[self.i, self.j] < self.nearest
         if near.any():
