@@ -22,6 +22,7 @@ import torch
 from tests.training import tiny
 
 from multiace.cli.main import main as command_line
+from multiace.data import prepare_store
 from multiace.training import train
 from multiace.training.log import Log
 
@@ -54,6 +55,7 @@ def serve() -> None:
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as directory:  # what is imported late, once for all
         train(tiny.config(Path(directory), epochs=1), progress="none")
+        prepare_store([f"{directory}/train.xyz"], f"{directory}/train.h5")
     _answer("ready")
     for line in sys.stdin:
         request = Request(**json.loads(line))
