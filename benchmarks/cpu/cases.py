@@ -29,12 +29,15 @@ class Options:
         data: a file of molecules; see `systems.molecules`.
         cache: folder for what the peers compile.
         modes: modes of the peers to leave in; all if empty.
+        patience: seconds that a mode may take to compile; one that takes longer is recorded as
+            failed.
     """
 
     tiny: bool = False
     data: Path | None = None
     cache: Path = Path(".bench-cache")
     modes: tuple[str, ...] = ()
+    patience: int = 900
 
     def modes_of(self, peer: str, purpose: str) -> tuple[str, ...]:
         """Return the modes of a peer for a purpose, those left in."""

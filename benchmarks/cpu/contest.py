@@ -34,9 +34,6 @@ from benchmarks.cpu.systems import jitters
 
 from multiace import ASECalculator
 
-PATIENCE = 900
-"""Seconds that a peer may take to compile; what takes longer does not count as working."""
-
 Contenders = dict[str, Callable[[], object]]
 
 
@@ -151,7 +148,7 @@ class Contest:
         for mode in self.options.modes_of(self.case.peer, purpose):
             start, name = time.monotonic(), f"{purpose} {mode}"
             try:
-                with _patience(PATIENCE):
+                with _patience(self.options.patience):
                     result = function(*arguments, mode=mode)
             except Exception as error:
                 self.failures[name] = _first_line(error)

@@ -22,17 +22,20 @@ def add_options(to: argparse.ArgumentParser) -> None:
     to.add_argument("--data", type=Path, help="molecules of H, C, N and O, for training in batches")
     to.add_argument("--cache", type=Path, default=CACHE, help="for what the peers compile")
     to.add_argument("--modes", nargs="+", default=[], help="modes of the peers; default all")
+    to.add_argument("--patience", type=int, default=900, help="seconds a mode may compile for")
 
 
 def options_of(arguments: argparse.Namespace) -> Options:
     """Return the options that were given."""
     arguments.cache.mkdir(parents=True, exist_ok=True)
-    return Options(arguments.tiny, arguments.data, arguments.cache, tuple(arguments.modes))
+    modes = tuple(arguments.modes)
+    return Options(arguments.tiny, arguments.data, arguments.cache, modes, arguments.patience)
 
 
 def words(options: Options, *, full: bool = False) -> list[str]:
     """Return options as words of a command line."""
-    result = ["--cache", str(options.cache), *(["--tiny"] if options.tiny else [])]
+    result = ["--cache", str(options.cache), "--patience", str(options.patience)]
+    result += ["--tiny"] if options.tiny else []
     result += ["--data", str(options.data)] if options.data else []
     result += ["--modes", *options.modes] if options.modes else []
     return result + (["--full"] if full else [])
