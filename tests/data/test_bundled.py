@@ -164,25 +164,34 @@ def test_an_unknown_name_is_refused_with_the_closest():
         bundled("malonaldehyde/strech")
 
 
-def test_the_recipe_says_what_it_needs(monkeypatch):
-    from multiace.data.recipes.malonaldehyde import calculator
-
-    monkeypatch.setitem(__import__("sys").modules, "tblite", None)
-    with pytest.raises(SystemExit, match=r"needs tblite.*pip install 'multiace\[labels\]'"):
-        calculator()
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize("name", BUNDLED)
 def test_the_recipe_labels_the_frames_again(name):
     pytest.importorskip("tblite", reason="labels need tblite")
-    from multiace.data.recipes.malonaldehyde import ISOLATED_ATOMS, label
+    from multiace.data.make.labelling import Point, label, tblite_calculator
+    from multiace.data.recipes.malonaldehyde import ISOLATED_ATOMS, METHOD
 
     structures = read_structures(bundled(name))
     for structure in structures[:: max(len(structures) // 3, 1)]:
         atoms = structure.to_ase()
         multiplicity = ISOLATED_ATOMS[atoms.symbols[0]] if len(atoms) == 1 else 1
-        again = label(atoms, "", multiplicity)
+        again = label(Point(atoms, 0, multiplicity), tblite_calculator(METHOD))
         np.testing.assert_allclose(again.positions, structure.positions, atol=2e-8)
         assert again.get_potential_energy() == pytest.approx(structure.labels.energy, abs=1e-6)
         np.testing.assert_allclose(again.get_forces(), structure.labels.forces, atol=1e-5)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["isolated_atoms", "dihedral", "proton_transfer", "stretch"])
+def test_the_recipe_makes_the_scans_again(name):
+    pytest.importorskip("tblite", reason="labels need tblite")
+    from multiace.data.recipes import malonaldehyde
+
+    made = getattr(malonaldehyde, {"dihedral": "dihedral_scan"}.get(name, name))
+    minimum = malonaldehyde.minimum_of(malonaldehyde.starting_geometry())
+    frames = list(made(minimum))
+    theirs = read_structures(bundled(f"malonaldehyde/{name}"))
+    assert len(frames) == len(theirs)
+    for frame, structure in zip(frames, theirs, strict=True):
+        assert frame.info["config_type"] == structure.config_type
+        assert frame.get_potential_energy() == pytest.approx(structure.labels.energy, abs=1e-5)
