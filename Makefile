@@ -13,7 +13,7 @@ SOURCES := pyproject.toml constraints.txt CMakeLists.txt $(wildcard csrc/*)
 SAY_KERNELS := $(BIN)/python -c "from multiace.kernels.dispatch import select_kernels; print('kernels:', select_kernels().label)"
 PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS)
 
-.PHONY: demo test test-all check format kernels wheel bench-cpu clean
+.PHONY: demo docs test test-all check format kernels wheel bench-cpu clean
 
 demo: $(VENV)/installed  ## train and compare four potentials on the bundled data
 	$(BIN)/multiace demo --out $(OUT)
@@ -25,11 +25,15 @@ test-all: $(VENV)/installed-dev  ## the slow tests too, with and without the sha
 	MULTIACE_TYPECHECK=0 $(PYTEST) -m ""
 	$(PYTEST) -m ""
 
+docs: $(VENV)/installed-dev  ## site/index.html, every link checked
+	$(BIN)/python -m website
+
 check: $(VENV)/installed-dev  ## what CI runs
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
+	$(BIN)/python -m website
 	MULTIACE_TYPECHECK=0 $(PYTEST) --quiet
 	$(PYTEST)
 
@@ -49,7 +53,7 @@ bench-cpu: $(PEERS)/mace/installed $(PEERS)/nequip/installed  ## against mace-to
 	$(PEERS)/mace/bin/python -m benchmarks.cpu.run --python mace=$(PEERS)/mace/bin/python --python nequip=$(PEERS)/nequip/bin/python $(BENCH)
 
 clean:  ## remove everything that the other targets made
-	rm -rf $(VENV) $(PEERS) .venv-ci build dist src/multiace/kernels/cpu/lib demo .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(PEERS) .venv-ci build dist site src/multiace/kernels/cpu/lib demo .pytest_cache .ruff_cache .import_linter_cache .hypothesis .cache
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(VENV)/bin/python:

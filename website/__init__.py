@@ -1,0 +1,1 @@
+"""The documentation site: pages of docs/, and references generated from the code."""
