@@ -6,7 +6,7 @@ from ase.build import bulk, molecule
 from ase.calculators.singlepoint import SinglePointCalculator
 from ase.io import write
 
-from multiace.data import DataError, keys_in_file, read_structures
+from multiace.data import DataError, DataErrors, DataWarning, keys_in_file, read_structures
 
 FRAME = """\
 2
@@ -139,6 +139,21 @@ def test_the_rows_of_the_lattice_are_the_cell_vectors(file):
         ("forces:R:3", "forces:R:2:x:R:1", r"forces must be of shape \(2, 3\)", 6),
         ('pbc="F F F"', 'pbc="T T T"', "needs a cell", 6),
         ("config_type", "config_weight=-1 config_type", "config_weight must be", 6),
+        ("config_type", "energy=-31.5 config_type", "energy occurs twice", 6),
+        ("forces:R:3", "pos:R:3", "Properties has pos twice", 6),
+        ("forces:R:3", "forces:S:3", "forces must be of type R", 6),
+        ("pos:R:3:forces:R:3", "pos:R:2:x:R:1:forces:R:3", "pos must be three columns", 6),
+        ("0.0 0.0 0.9", "0.0 0.0 1_0.9", "pos is not a number: '1_0.9'", 8),
+        ("0.0 0.0 0.9", "0.0 0.0 *****", "did not fit its column", 8),
+        ("0.0 0.0 0.9", "0.0 0.0 0.05", r"atoms 0 and 1 are 0\.05 Å apart", 8),
+        ("0.0 0.0 0.9", "0.0 0.0 0.0", "atoms 0 and 1 are 0 Å apart", 8),
+        ('pbc="F F F"', 'pbc="T T"', "pbc must have 3 values", 6),
+        ('pbc="F F F"', 'pbc="T T X"', "pbc must be T or F", 6),
+        ('pbc="F F F"', 'Lattice="5 0 0 5"', "Lattice must have 9 components, got 4", 6),
+        ('pbc="F F F"', 'pbc=T Lattice="5 0 0 0 5 0 0 0 nan"', "cell must be finite", 6),
+        ('pbc="F F F"', 'pbc=T Lattice="5 0 0 0 5 0 5 5 0"', "linearly independent", 6),
+        ('pbc="F F F"', 'pbc=T Lattice="1 0 0 0 1 0 0 0 0.9"', r"a volume of 0\.9 Å\^3", 6),
+        ('pbc="F F F"', 'pbc="T F F" Lattice="0.2 0 0 0 9 0 0 0 9"', "an edge of 0.2 Å", 6),
         ('pbc="F F F"', 'stress="1 2 3 2 4 5 3 5 6"', "there is a stress, but not all", 6),
     ],
 )
@@ -182,6 +197,35 @@ def test_a_wrong_stress_is_refused(file, values, message):
 def test_a_truncated_or_broken_file_is_refused(file, text, message):
     with pytest.raises(DataError, match=message):
         read_structures(file(text))
+
+
+def test_every_wrong_part_of_a_frame_is_a_problem_of_its_own(file):
+    wrong = FRAME.replace("energy=-31.5", "energy=nan").replace('pbc="F F F"', 'pbc="T T T"')
+    wrong = wrong.replace("H 0.0 0.0 0.9 0.0 0.0 1.5", "Xx 0.0 inf 0.9 0.0 0.0 ****")
+    with pytest.raises(DataErrors) as error:
+        read_structures(file(wrong))
+    found = [(problem.field, problem.line) for problem in error.value.problems]
+    assert found == [("species", 4), ("pos", 4), ("pbc", 2), ("energy", 2), ("forces", 4)]
+
+
+def test_images_of_atoms_can_overlap_too(file):
+    text = CRYSTAL.replace('KEY="VALUES"', "").replace("1\n", "2\n", 1) + "Li 3.0 0.1 0.05\n"
+    with pytest.raises(DataError, match=r"atoms 0 and 1 are 0\.05 Å apart"):
+        read_structures(file(text))
+
+
+def test_left_handed_cells_are_read_as_they_are(file):
+    text = CRYSTAL.replace("3 0.1 0 0 3.1 0.2 0.3 0 2.9", "0 3 0 3 0 0 0 0 3")
+    (structure,) = read_structures(file(text.replace('KEY="VALUES"', "")))
+    assert np.linalg.det(structure.cell) < 0
+    assert structure.volume == pytest.approx(27.0)
+
+
+def test_a_cell_without_pbc_warns(file):
+    text = CRYSTAL.replace("pbc=T ", "").replace('KEY="VALUES"', "")
+    with pytest.warns(DataWarning, match="1 frame has a Lattice without pbc"):
+        (structure,) = read_structures(file(text))
+    assert structure.pbc == (True, True, True)
 
 
 def test_blank_lines_at_the_end_are_accepted(file):

@@ -9,13 +9,13 @@ import pytest
 import torch
 from tests.training import tiny
 
-from multiace.data import DataError, Selection
+from multiace.data import DataError, DataErrors, Selection
 from multiace.elements import ElementError
 from multiace.geometry import Labels, Structure, build_graph
 from multiace.repulsion import Repulsion
 from multiace.training import train
 from multiace.training.examples import collate, make_example
-from multiace.training.prepare import make_data, read_sets, statistics_of
+from multiace.training.prepare import make_data, read_sets, statistics_of, summary
 
 
 def _atom(number: int, energy: float) -> Structure:
@@ -69,6 +69,26 @@ def test_other_frames_in_files_of_isolated_atoms_are_refused(tmp_path):
     atoms = tiny.write(tmp_path / "atoms.xyz", [*ATOMS, *tiny.molecules(1)])
     with pytest.raises(DataError, match=r"atoms\.xyz:2: .* no isolated atom: 3 atoms"):
         read_sets(tiny.config(tmp_path, data={"isolated_atoms": str(atoms)}))
+
+
+def test_structures_in_training_and_tests_are_counted_before_the_run(tmp_path):
+    frames = tiny.molecules(12)
+    tiny.write(tmp_path / "train.xyz", [*frames, *ATOMS])
+    test = tiny.write(tmp_path / "test.xyz", [*tiny.molecules(2, seed=7), frames[3]])
+    sets = read_sets(tiny.config(tmp_path, data={"tests": {"hot": str(test)}}))
+    (warning,) = sets.warnings
+    assert "the first of 1 in test hot that repeat frames of the" in warning
+    assert "test.xyz, frame 2" in warning
+    assert f"Warning: {warning}" in summary(sets)
+
+
+def test_the_problems_of_every_file_are_told_at_once(tmp_path):
+    for name in ("train.xyz", "test.xyz"):
+        path = tiny.write(tmp_path / name, tiny.molecules(12))
+        path.write_text(path.read_text()[:-1])
+    config = tiny.config(tmp_path, data={"tests": {"hot": str(tmp_path / "test.xyz")}})
+    with pytest.raises(DataErrors, match="2 problems"):
+        read_sets(config)
 
 
 def test_without_any_source_of_e0_the_run_does_not_begin(tmp_path):

@@ -10,12 +10,8 @@ from multiace.data.atomic_energies import (
 from multiace.data.bundled import BUNDLED, Bundled, bundled
 from multiace.data.edge_counts import EdgeCounts, count_edges, mean_neighbours
 from multiace.data.errors import DataError, DataErrors, DataWarning
-from multiace.data.extxyz import (
-    LabelNames,
-    iterate_structures,
-    keys_in_file,
-    read_structures,
-)
+from multiace.data.extxyz import iterate_structures, keys_in_file, read_structures
+from multiace.data.frame_reader import LabelNames
 from multiace.data.labels import LabelTable, label_table
 from multiace.data.selection import Selection
 from multiace.data.split import split

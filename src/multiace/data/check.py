@@ -16,7 +16,7 @@ from multiace.data.atomic_energies import (
     null_space,
 )
 from multiace.data.errors import DataError, DataWarning, Findings
-from multiace.data.extxyz import LabelNames
+from multiace.data.frame_reader import LabelNames
 from multiace.data.strict import Reading, scan_files
 from multiace.elements import sorted_elements, symbol_of
 from multiace.geometry import Structure

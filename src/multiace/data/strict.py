@@ -15,7 +15,8 @@ from multiace.data.bundled import data_path
 from multiace.data.consistency import consistency_problems
 from multiace.data.duplicates import find_duplicates
 from multiace.data.errors import DataError, DataWarning, Findings
-from multiace.data.extxyz import KeysSeen, LabelNames, structures_of
+from multiace.data.extxyz import structures_of
+from multiace.data.frame_reader import KeysSeen, LabelNames
 from multiace.data.labels import closest_key
 from multiace.data.selection import Selection
 from multiace.data.store import Keys, Store, fresh_store, is_store

@@ -20,7 +20,7 @@ from multiace.data import (
 )
 from multiace.data.atomic_energies import Reference
 from multiace.data.errors import Findings
-from multiace.data.extxyz import LabelNames
+from multiace.data.frame_reader import LabelNames
 from multiace.data.labels import LABELS
 from multiace.data.split import split_indices
 from multiace.data.strict import repetitions

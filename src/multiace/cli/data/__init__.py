@@ -9,15 +9,17 @@ import typer
 
 from multiace.cli.data.check import check
 from multiace.cli.data.fetch import fetch
+from multiace.cli.data.info import info
 from multiace.cli.data.make import make
 from multiace.cli.data.prepare import prepare
 
 data = typer.Typer(
     name="data",
-    help="Reference data: check, fetch, make, prepare.",
+    help="Reference data: check, info, fetch, make, prepare.",
     no_args_is_help=True,
 )
 data.command()(check)
+data.command()(info)
 data.command()(fetch)
 data.command()(make)
 data.command()(prepare)

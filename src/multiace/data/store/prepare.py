@@ -11,7 +11,8 @@ from pathlib import Path
 
 from multiace.data.bundled import data_path
 from multiace.data.errors import DataError
-from multiace.data.extxyz import LabelNames, iterate_structures
+from multiace.data.extxyz import iterate_structures
+from multiace.data.frame_reader import LabelNames
 from multiace.data.identity import file_digest
 from multiace.data.store.header import (
     FORMAT_VERSION,
