@@ -66,7 +66,8 @@ def test_without_ends_a_scan_goes_about_what_there_is():
     now = ETHANOL.get_distance(1, 2)
     np.testing.assert_allclose(scan("bond", (1, 2)).values()[[0, -1]], [0.75 * now, 2.5 * now])
     turned = scan("dihedral", (0, 1, 2, 3)).values()
-    assert turned[-1] - turned[0] == pytest.approx(360.0)
+    np.testing.assert_allclose(np.diff(turned), 15.0)
+    assert turned[-1] - turned[0] == pytest.approx(345.0)  # a full turn, its end not twice
 
 
 def test_a_relaxed_scan_holds_its_coordinate_and_relaxes_the_rest():

@@ -74,14 +74,12 @@ class InternalScan:
         defaults = {
             "bond": (0.75 * now, 2.5 * now),
             "angle": (max(now - 30.0, 20.0), min(now + 30.0, 179.0)),
-            "dihedral": (now, now + 360.0),
+            "dihedral": (now, now),
         }[self.settings.kind]
         first = defaults[0] if start is None else start
-        if stop is None:
-            last = first + 360.0 if self.settings.kind == "dihedral" else defaults[1]
-        else:
-            last = stop
-        return np.linspace(first, last, self.n_points)
+        if self.settings.kind == "dihedral" and stop is None:
+            return first + np.arange(self.n_points) * (360.0 / self.n_points)
+        return np.linspace(first, defaults[1] if stop is None else stop, self.n_points)
 
     def _value(self) -> float:
         atoms, settings = self.system.atoms, self.settings

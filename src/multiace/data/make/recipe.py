@@ -145,7 +145,11 @@ class Dihedral(_Internal):
         default=None, description="First angle, degrees; null: what it is."
     )
     stop: Finite | None = Field(
-        default=None, description="Last angle, degrees; null: 360 more than what it is."
+        default=None,
+        description="Last angle, degrees; null: the last but one of a full turn from the first.",
+    )
+    points: Annotated[int, Field(ge=2, strict=True)] = Field(
+        default=24, description="Number of points, ends included."
     )
 
 
