@@ -85,6 +85,7 @@ def test_isolated_atoms_have_no_bond(model, tmp_path):
     assert result.exit_code == 0, result.output
 
 
+@pytest.mark.slow
 def test_smoothness_prints_a_table_a_part(model):
     result = run("smoothness", model, "--pairs", "O-H", "--structure", "ethanol.xyz")
     assert result.exit_code == 0, result.output

@@ -17,12 +17,12 @@ PAIR = Structure(np.array([6, 8]), np.array([[0.0] * 3, [LENGTH, 0.0, 0.0]]))
 
 
 def test_a_spring_keeps_its_energy_and_half_the_step_quarters_the_fluctuation():
-    found = probes.stability(harmonic(), PAIR, temperatures=[300.0], steps=200, timestep=0.5)
+    found = probes.stability(harmonic(), PAIR, temperatures=[300.0], steps=100, timestep=0.5)
     assert found["halving_ratio"] == pytest.approx(4.0, rel=0.15)
     assert found["fluctuation"] < 1.0
     assert found["failed_at"] is None
     ((temperature, survived, _, reason),) = found.table("temperatures").rows
-    assert (temperature, survived, reason) == (300.0, pytest.approx(0.1), "")
+    assert (temperature, survived, reason) == (300.0, pytest.approx(0.05), "")
 
 
 def test_a_force_that_is_not_minus_the_slope_drifts():
@@ -37,11 +37,11 @@ def test_a_force_that_is_not_minus_the_slope_drifts():
 
 def test_a_bond_without_a_force_breaks_at_the_first_temperature():
     loose = PairCalculator(lambda r: 0.0 * r, lambda r: 0.0 * r)
-    found = probes.stability(loose, PAIR, temperatures=[3000.0, 6000.0], steps=400)
-    assert found["failed_at"] == 3000.0
+    found = probes.stability(loose, PAIR, temperatures=[30000.0, 60000.0], steps=100)
+    assert found["failed_at"] == 30000.0
     (row,) = found.table("temperatures").rows
     assert "bond of atoms 0 and 1" in row[3] or "apart" in row[3]
-    assert row[1] < 0.2
+    assert row[1] < 0.05
 
 
 def test_what_is_not_finite_ends_a_run_with_its_reason():

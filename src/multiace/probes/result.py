@@ -236,7 +236,7 @@ def _overlaid(name: str, results: Sequence[ProbeResult]) -> Panel:
     marks = dict.fromkeys(mark for _, panel in found for mark in panel.marks)
     ranges = [panel.y_range for _, panel in found if panel.y_range is not None]
     y_range = None
-    if ranges:  # after the zero of each, which differ by less than a curve is wide
+    if ranges:
         y_range = (min(low for low, _ in ranges), max(high for _, high in ranges))
     return replace(first, series=tuple(series.values()), marks=tuple(marks), y_range=y_range)
 
