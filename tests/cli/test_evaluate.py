@@ -102,3 +102,17 @@ def test_labels_under_other_names_are_read(model, tmp_path, rng):
     assert np.isfinite(float(found.output.split("total")[1].split()[3]))
     missed = runner.invoke(app, ["evaluate", str(model), str(path)])
     assert isinstance(missed.exception, ValueError)
+
+
+def test_a_store_has_the_errors_of_its_source(model, data, tmp_path):
+    store = tmp_path / "data.h5"
+    prepared = CliRunner().invoke(app, ["data", "prepare", str(data), "--out", str(store)])
+    assert prepared.exit_code == 0, prepared.output
+    assert "data.h5: 3 structures, 9 atoms" in prepared.output
+    found = []
+    for name in (data, store):
+        out = tmp_path / "errors.json"
+        result = CliRunner().invoke(app, ["evaluate", str(model), str(name), "--json", str(out)])
+        assert result.exit_code == 0, result.output
+        found.append(json.loads(out.read_text()))
+    assert found[0] == found[1]

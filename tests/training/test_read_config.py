@@ -227,3 +227,29 @@ def test_a_radial_grid_needs_radial_functions_of_the_distance_alone(path):
     changes = ["radial_grid=64", "design.radial.transform=agnesi"]
     with pytest.raises(ConfigError, match=r"radial_grid is 64.*agnesi.*set the transform to none"):
         read_config(path, changes)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("a0: &a0 {k: 1}\n" + "".join(
+            f"a{i + 1}: &a{i + 1} {{{', '.join(f'k{j}: *a{i}' for j in range(10))}}}\n"
+            for i in range(12)
+        ), "more than 100,000 keys and values"),
+        ("a0: &a0 [x]\n" + "".join(
+            f"a{i + 1}: &a{i + 1} [{', '.join([f'*a{i}'] * 10)}]\n" for i in range(12)
+        ), "more than 100,000 keys and values"),
+        ("a: &a {b: *a}\n", "more than 100,000 keys and values"),
+        ("a: " + "[" * 100_000, "nested too deeply"),
+        ("a: " + "{b: " * 100_000, "nested too deeply"),
+        ("a: !!python/object/apply:os.system ['touch hacked']\n", "not valid YAML"),
+        ("a: !!python/name:os.system\n", "not valid YAML"),
+    ],
+    ids=["mappings", "lists", "itself", "brackets", "braces", "call", "name"],
+)  # fmt: skip
+def test_hostile_yaml_is_refused_at_once(tmp_path, monkeypatch, text, message):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "run.yaml").write_text(text)
+    with pytest.raises(ConfigError, match=message):
+        read_config(tmp_path / "run.yaml")
+    assert not (tmp_path / "hacked").exists()

@@ -16,6 +16,7 @@ from multiace.presets.load import KEYWORDS
 from multiace.training.config import TrainingConfig
 
 MAX_ERRORS = 10
+MAX_VALUES = 100_000
 
 _SHORTHAND = {"design": KEYWORDS}
 """Keys that a group takes besides its fields."""
@@ -98,9 +99,12 @@ def parse_yaml(text: str, name: str) -> tuple[dict[str, Any], dict[str, int]]:
     """
     try:
         node = yaml.compose(text, Loader=_Loader)
+        _check_size(node, name)
         content = yaml.load(text, Loader=_Loader)  # noqa: S506 - a SafeLoader
     except yaml.YAMLError as error:
         raise ConfigError(f"{name} is not valid YAML: {error}") from None
+    except RecursionError:
+        raise ConfigError(f"{name} is nested too deeply to be a config.") from None
     if not isinstance(node, yaml.MappingNode):
         raise ConfigError(f"{name} must hold `key: value` lines, got {type(content).__name__}.")
     lines: dict[str, int] = {}
@@ -111,6 +115,28 @@ def parse_yaml(text: str, name: str) -> tuple[dict[str, Any], dict[str, int]]:
             )
         lines[key] = line
     return content, lines
+
+
+def _check_size(node: yaml.Node | None, name: str) -> None:
+    """Refuse a few lines whose references (`*name`) stand for more than a config can hold.
+
+    Raises:
+        ConfigError: more than `MAX_VALUES` keys and values with all references written out.
+    """
+    left = [node]
+    n_values = 0
+    while left:
+        value = left.pop()
+        n_values += 1
+        if n_values > MAX_VALUES:
+            raise ConfigError(
+                f"{name} has more than {MAX_VALUES:,} keys and values with its references (*name) "
+                "written out. Write what is meant without them."
+            )
+        if isinstance(value, yaml.MappingNode):
+            left += [part for pair in value.value for part in pair]
+        elif isinstance(value, yaml.SequenceNode):
+            left += value.value
 
 
 def _keys_of(node: yaml.Node, prefix: str) -> Iterator[tuple[str, int]]:

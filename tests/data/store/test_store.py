@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -12,6 +13,7 @@ from dataclasses import replace
 import h5py
 import numpy as np
 import pytest
+from tests.data.store.make_files import FILES
 from tests.training import tiny
 
 from multiace.data import DataError, Store, count_edges, fresh_store, prepare_store, read_structures
@@ -440,3 +442,14 @@ def test_the_block_of_a_header_has_room_for_its_counts():
     header = header_module.Header.model_validate(_HEADER)
     assert len(as_block(header)) == 512
     assert as_block(header, 4096).endswith(b" ")
+
+
+def test_stores_of_every_version_are_read_or_prepared_anew(tmp_path):
+    versions = sorted(path.stem for path in FILES.glob("*.h5"))
+    assert versions == [f"v{version}" for version in range(1, header_module.FORMAT_VERSION + 1)]
+    for version in versions:
+        for suffix in ("h5", "xyz"):
+            shutil.copy(FILES / f"{version}.{suffix}", tmp_path)
+        store, _ = _opened(tmp_path / f"{version}.h5")
+        expected = json.loads((FILES / f"{version}.json").read_text())
+        assert [structure_digest(structure).hex() for structure in store] == expected
