@@ -6,7 +6,6 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -298,17 +297,3 @@ def _stored(energies: Mapping[str, float], numbers: Sequence[int]) -> dict[int, 
             f"{', '.join(energies)}. Take those atoms out."
         )
     return {number: known[number] for number in numbers}
-
-
-__all__: list[Any] = [
-    "CalculatorSurface",
-    "EnsembleSurface",
-    "PotentialSurface",
-    "Subject",
-    "Surface",
-    "energies_of",
-    "forces_of",
-    "mean_labels",
-    "potential_of",
-    "surface",
-]
