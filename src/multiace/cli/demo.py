@@ -9,7 +9,7 @@ import typer
 
 
 def demo(
-    out: Annotated[Path, typer.Option(help="Directory for models, figures and numbers.")] = Path(
+    out: Annotated[Path, typer.Option(help="Directory for models, report and numbers.")] = Path(
         "demo"
     ),
     epochs: Annotated[
@@ -27,7 +27,8 @@ def demo(
 ) -> None:
     """Train BOTNet, NequIP, NequIP-linear and MACE on bundled data and compare them.
 
-    Writes models, figures and numbers. A demo that was stopped goes on when it is started again.
+    Writes models, numbers and a report to open in a browser. A demo that was stopped goes on when
+    it is started again.
     """
     if epochs is not None and minutes is not None:
         raise typer.BadParameter("--epochs and --minutes exclude one another; give one of them.")

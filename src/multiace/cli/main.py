@@ -19,6 +19,7 @@ from multiace.cli.evaluate import evaluate
 from multiace.cli.import_model import import_model
 from multiace.cli.md import md
 from multiace.cli.probe import probe
+from multiace.cli.report import report
 from multiace.cli.study import study
 from multiace.cli.train import train
 
@@ -37,6 +38,7 @@ app.command()(describe)
 app.command()(train)
 app.command()(evaluate)
 app.command()(md)
+app.command()(report)
 app.command()(demo)
 app.command("import")(import_model)
 app.add_typer(data)

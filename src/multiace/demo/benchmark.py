@@ -6,14 +6,13 @@ Training data are molecular dynamics at 300 K. Tests are the same at 300 K (in d
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
-import numpy as np
+from functools import lru_cache
 
 from multiace.data import read_structures
 from multiace.data.bundled import bundled
 from multiace.geometry import Structure
+from multiace.report.runs import Scan
+from multiace.report.runs.scan import Coordinate, dihedral, distance
 
 FOLDER = "malonaldehyde"
 TRAINING = "train_300K"
@@ -27,23 +26,6 @@ RADICAL_ENERGY = -434.0382406
 """Energy of C3H3O2 (GFN2-xTB, doublet) in the geometry that the hydrogen leaves behind, eV."""
 
 
-@dataclass(frozen=True)
-class Scan:
-    """One scan: its name in the data, how it is called, and its coordinate.
-
-    Args:
-        name: name of the data set.
-        title: what is scanned.
-        label: the coordinate with its unit.
-        coordinate: value of the coordinate in a structure.
-    """
-
-    name: str
-    title: str
-    label: str
-    coordinate: Callable[[Structure], float]
-
-
 def load(name: str) -> list[Structure]:
     """Return the structures of a data set of the benchmark, with their labels.
 
@@ -54,30 +36,46 @@ def load(name: str) -> list[Structure]:
     return read_structures(bundled(f"{FOLDER}/{name}"))
 
 
-def dihedral(structure: Structure) -> float:
+def rotation(structure: Structure) -> float:
     """Return the angle between the planes O=C-C and C-C=C in degrees, 0 to 180."""
-    o, c0, c1, c2 = structure.positions[[KETO_O, ALDEHYDE_C, MIDDLE_C, ENOL_C]]
-    axis = c1 - c0
-    first, second = np.cross(c0 - o, axis), np.cross(axis, c2 - c1)
-    sine = np.linalg.norm(np.cross(first, second))
-    return float(np.degrees(np.arctan2(sine, first @ second)))
+    return dihedral(structure, KETO_O, ALDEHYDE_C, MIDDLE_C, ENOL_C)
 
 
 def transfer(structure: Structure) -> float:
     """Return r(O3-H) - r(O4-H) in Å: 0 half way, positive where the data begin."""
-    return _distance(structure, KETO_O, ENOL_H) - _distance(structure, ENOL_O, ENOL_H)
+    return distance(structure, KETO_O, ENOL_H) - distance(structure, ENOL_O, ENOL_H)
 
 
 def bond(structure: Structure) -> float:
     """Return the distance of the acidic hydrogen from the nearer oxygen in Å."""
-    return min(_distance(structure, oxygen, ENOL_H) for oxygen in (KETO_O, ENOL_O))
+    return min(distance(structure, oxygen, ENOL_H) for oxygen in (KETO_O, ENOL_O))
 
 
-SCANS = (
-    Scan("dihedral", "Rotation of the CHO group", "O=C–C=C dihedral (degrees)", dihedral),
-    Scan("proton_transfer", "Proton transfer", "r(O3–H) − r(O4–H) (Å)", transfer),
-    Scan("stretch", "O–H bond breaking", "r(O–H) (Å)", bond),
-)
+@lru_cache(maxsize=1)
+def scans() -> tuple[Scan, ...]:
+    """Return the scans of the benchmark.
+
+    Example:
+        >>> [scan.name for scan in scans()]
+        ['dihedral', 'proton_transfer', 'stretch']
+    """
+    coordinates: tuple[tuple[str, str, str, Coordinate], ...] = (
+        ("dihedral", "Rotation of the CHO group", "O=C–C=C dihedral (degrees)", rotation),
+        ("proton_transfer", "Proton transfer", "r(O3–H) − r(O4–H) (Å)", transfer),
+        ("stretch", "O–H bond breaking", "r(O–H) (Å)", bond),
+    )
+    return tuple(
+        Scan(
+            name,
+            title,
+            label,
+            tuple(load(name)),
+            coordinate,
+            limit=dissociation_limit() if name == "stretch" else None,
+            limit_label="radical + H atom (E0)" if name == "stretch" else "",
+        )
+        for name, title, label, coordinate in coordinates
+    )
 
 
 def dissociation_limit() -> float:
@@ -85,7 +83,3 @@ def dissociation_limit() -> float:
     (hydrogen,) = (s for s in load("isolated_atoms") if s.numbers.tolist() == [1])
     assert hydrogen.labels.energy is not None
     return RADICAL_ENERGY + hydrogen.labels.energy
-
-
-def _distance(structure: Structure, i: int, j: int) -> float:
-    return float(np.linalg.norm(structure.positions[i] - structure.positions[j]))

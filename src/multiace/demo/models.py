@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
-import json
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float64
 
-from multiace.analysis import errors, predict
-from multiace.checkpoint import load_model
-from multiace.demo.benchmark import FOLDER, SCANS, TESTS, TRAINING, load
+from multiace.analysis import compare
+from multiace.demo.benchmark import FOLDER, TESTS, TRAINING, load, scans
 from multiace.design import Statistics
 from multiace.elements import atomic_number
-from multiace.geometry import Labels, batch_graphs, build_graph
+from multiace.geometry import batch_graphs, build_graph
 from multiace.potential import Potential
+from multiace.report.runs import read_run
+from multiace.report.runs.predictions import predicted_labels, predicted_terms
 from multiace.training import TrainingConfig, make_config, train
 from multiace.training.memory import keep_freed_memory
 from multiace.units import MEV
@@ -100,32 +98,33 @@ def train_and_judge(name: str, out: Path, epochs: int, seed: int) -> Result:
     return judge(Path(config.out))
 
 
-def judge(run: Path) -> Result:
-    """Evaluate the model of a run directory on the test sets and scans."""
-    potential = load_model(run / "model.safetensors")
-    tests = {name: errors(potential, load(name)).total for name in TESTS.values()}
-    scans, scan_energy = {}, {}
-    for scan in SCANS:
-        structures = load(scan.name)
-        predicted = energies_of(predict(potential, structures, forces=False))
-        difference = predicted - energies_of([structure.labels for structure in structures])
-        scans[scan.name] = tuple(predicted.tolist())
-        scan_energy[scan.name] = float(np.sqrt(np.mean(difference**2))) / MEV
-    records = read_metrics(run)
+def judge(path: Path) -> Result:
+    """Evaluate the model of a run directory on the test sets and scans.
+
+    What it predicts is kept there, where the report finds it.
+    """
+    run = read_run(path, path.name)
+    tests = {}
+    for name in TESTS.values():
+        structures = load(name)
+        tests[name] = compare(structures, predicted_labels(run, name, structures, _silent)).total
+    curves = {s.name: predicted_terms(run, s.structures).sum(axis=1) for s in scans()}
     return Result(
-        parameters=potential.n_parameters,
-        seconds=records[-1]["seconds"],
+        parameters=run.potential.n_parameters,
+        seconds=run.history[-1].seconds,
         energy={name: row.energy.rmse / MEV for name, row in tests.items() if row.energy},
         forces={name: row.forces.rmse / MEV for name, row in tests.items() if row.forces},
-        scan_energy=scan_energy,
-        scans=scans,
-        curve=tuple((r["epoch"] + 1, r["seconds"], r["forces_rmse (meV/Å)"]) for r in records),
+        scan_energy={
+            scan.name: float(np.sqrt(np.mean((curves[scan.name] - scan.energies) ** 2))) / MEV
+            for scan in scans()
+        },
+        scans={name: tuple(values.tolist()) for name, values in curves.items()},
+        curve=tuple((r.epoch + 1, r.seconds, r.rmse["forces"]) for r in run.history),
     )
 
 
-def energies_of(labels: Iterable[Labels]) -> Float64[np.ndarray, " structures"]:
-    """Return the energies of labels that all have one, eV."""
-    return np.array([label.energy for label in labels], dtype=np.float64)
+def _silent(what: str, part: float) -> None:
+    """Take the progress of an evaluation, which the workers do not show."""
 
 
 def seconds_per_epoch(name: str) -> float:
@@ -153,12 +152,3 @@ def seconds_per_epoch(name: str) -> float:
     torch.set_num_threads(threads)
     steps = (len(structures) - N_VALIDATION) / config.batch.structures
     return WORK_BESIDE_GRADIENTS * steps * sorted(times)[len(times) // 2]
-
-
-def read_metrics(run: Path) -> list[dict[str, Any]]:
-    """Return the records of the epochs that a run has finished so far."""
-    path = run / "metrics.jsonl"
-    if not path.exists():
-        return []
-    lines = path.read_text(encoding="utf-8").splitlines(keepends=True)
-    return [json.loads(line) for line in lines if line.endswith("\n")]

@@ -9,7 +9,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
-from multiace.demo.models import read_metrics
+from multiace.report.runs.run import read_history
 from multiace.training import TrainingConfig
 
 SECONDS_BETWEEN_LINES = 15.0
@@ -69,10 +69,10 @@ class Display:
 
 def _look(run: Path) -> tuple[int, str]:
     """Return the epochs a run has done and its last validation error."""
-    records = read_metrics(run)
+    records = read_history(run / "metrics.jsonl")
     if not records:
         return 0, "starting" if run.exists() else "waiting"
-    return records[-1]["epoch"] + 1, f"force RMSE {records[-1]['forces_rmse (meV/Å)']:.1f} meV/Å"
+    return records[-1].epoch + 1, f"force RMSE {records[-1].rmse['forces']:.1f} meV/Å"
 
 
 def time_left(seconds: float, done: int, left: int) -> str:

@@ -61,7 +61,7 @@ def next_steps(out: Path, epochs: int) -> Text:
 BOTNet starts from the energies of isolated atoms; the others also from the mean
 of the data, which helps near the data and is wrong by eV where a bond breaks.
 
-Look at   {out}/learning_curves.png, errors_by_temperature.png, scans.png
+Open      {out}/report.html in a browser; its figures are in {out}/figures
 Numbers   {out}/results.json
 
 Next:

@@ -1,4 +1,4 @@
-"""The demo from data to figures."""
+"""The demo from data to report."""
 
 from __future__ import annotations
 
@@ -8,27 +8,15 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
-import numpy as np
 from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
 
-from multiace.demo.benchmark import SCANS, TESTS, TRAINING, dissociation_limit, load
-from multiace.demo.figures import (
-    Curve,
-    ScanFigure,
-    draw_domain_errors,
-    draw_learning_curves,
-    draw_scans,
-)
-from multiace.demo.models import (
-    MODELS,
-    Result,
-    config_of,
-    energies_of,
-    seconds_per_epoch,
-)
+from multiace.demo.benchmark import TESTS, load, scans
+from multiace.demo.models import MODELS, Result, config_of, seconds_per_epoch
 from multiace.demo.progress import Display
 from multiace.demo.report import introduction, next_steps, result_table
 from multiace.demo.workers import train_models
+from multiace.report.runs import collect, read_run, write_report
 
 EPOCHS = 25
 """Passes over the training set by default: under five minutes on two cores."""
@@ -45,13 +33,14 @@ def run_demo(
     seed: int = 0,
     console: Console | None = None,
 ) -> dict[str, Result]:
-    """Train the four models, print the table of errors, write models and figures.
+    """Train the four models, print the table of errors, write models and a report.
 
     Each model has a process and a thread of its own, as many at a time as there are cores. The same
     seed and number of epochs give the same errors. A demo that was stopped goes on where it was.
 
     Args:
-        out: directory to write to: one run directory a model, `results.json`, three figures.
+        out: directory to write to: one run directory a model, `results.json`,
+            `report.html` with its figures.
         epochs: passes over the training set, the same for all models; default: `EPOCHS`.
         minutes: choose instead the epochs that are expected to fit into this time, from timed
             steps: how many depends on the machine.
@@ -76,7 +65,7 @@ def run_demo(
             list(MODELS), out, epochs, seed, n_workers=workers, show=display.update
         )
     write_results(out, results, epochs=epochs, seed=seed)
-    draw_figures(out, results)
+    report_on(out, console)
     console.print(result_table(results))
     console.print(next_steps(out, epochs), soft_wrap=True)
     return results
@@ -114,39 +103,17 @@ def write_results(out: Path, results: Mapping[str, Result], *, epochs: int, seed
     (out / "results.json").write_text(text, encoding="utf-8")
 
 
-def draw_figures(out: Path, results: Mapping[str, Result]) -> None:
-    """Draw learning curves, errors in and out of domain, and scans."""
-    curves = {name: Curve(*zip(*result.curve, strict=True)) for name, result in results.items()}
-    draw_learning_curves(out / "learning_curves.png", curves)
-    draw_domain_errors(
-        out / "errors_by_temperature.png",
-        list(TESTS),
-        {name: [r.energy[test] for test in TESTS.values()] for name, r in results.items()},
-        {name: [r.forces[test] for test in TESTS.values()] for name, r in results.items()},
-    )
-    draw_scans(out / "scans.png", scan_figures(results))
-
-
-def scan_figures(results: Mapping[str, Result]) -> list[ScanFigure]:
-    """Return the scans with energies from the lowest reference energy of each."""
-    training = load(TRAINING)
-    figures = []
-    for scan in SCANS:
-        structures = load(scan.name)
-        coordinate = np.array([scan.coordinate(structure) for structure in structures])
-        energies = energies_of([structure.labels for structure in structures])
-        order = np.argsort(coordinate)
-        zero = energies.min()
-        figures.append(
-            ScanFigure(
-                title=scan.title,
-                label=scan.label,
-                coordinate=coordinate[order],
-                reference=energies[order] - zero,
-                models={n: np.array(r.scans[scan.name])[order] - zero for n, r in results.items()},
-                training=np.array([scan.coordinate(structure) for structure in training]),
-                limit=dissociation_limit() - zero if scan.name == "stretch" else None,
-                limit_label="radical + H atom (E0)",
-            )
+def report_on(out: Path, console: Console) -> Path:
+    """Write the report on the models in `out` and return its HTML file."""
+    with Progress(
+        TextColumn("{task.description}"), BarColumn(), console=console, transient=True
+    ) as bar:
+        task = bar.add_task("report", total=1.0)
+        evidence = collect(
+            [read_run(out / preset, name) for name, preset in MODELS.items()],
+            tests={f"{temperature} K": load(name) for temperature, name in TESTS.items()},
+            scans=scans(),
+            progress=lambda what, part: bar.update(task, description=what, completed=part),
         )
-    return figures
+        bar.update(task, description="drawing", completed=1.0)
+        return write_report(evidence, out, title="Four potentials for malonaldehyde")

@@ -249,6 +249,7 @@ class Figure:
         panels: side by side where there is room.
         caption: how to read it; text between backticks is code.
         columns: panels in a row at most.
+        height: of the panels, over that of most figures.
 
     Raises:
         ValueError: a name that is no file name, or no panel.
@@ -266,6 +267,7 @@ class Figure:
     panels: tuple[Panel, ...]
     caption: str = ""
     columns: int = 3
+    height: float = 1.0
 
     def __post_init__(self) -> None:
         check_name(self.name)

@@ -98,9 +98,11 @@ def _axis(axis: Axis) -> Json:
         "tickcolor": "$muted",
         "tickfont": {"size": 11.5, "color": "$muted"},
         "automargin": True,
+        "exponentformat": "none",
+        "separatethousands": True,
     }
     if axis.log:
-        content |= {"tickvals": LOG_TICKS, "ticktext": [f"{tick:.12g}" for tick in LOG_TICKS]}
+        content |= {"tickvals": LOG_TICKS, "ticktext": [f"{tick:,.12g}" for tick in LOG_TICKS]}
     if axis.ticks:
         content |= {"tickvals": list(range(len(axis.ticks))), "ticktext": list(axis.ticks)}
         content |= {"ticks": "", "tickfont": {"size": 12, "color": "$ink"}}

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LinearSegmentedColormap, LogNorm, to_rgba
 from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
-from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from multiace.report.figure import (
     Axis,
@@ -62,7 +62,10 @@ def save_figure(figure: Figure, folder: Path) -> list[Path]:
     columns = min(figure.columns, len(figure.panels))
     rows = math.ceil(len(figure.panels) / columns)
     with mpl.rc_context(STYLE):
-        size = (PANEL_WIDTH * columns, PANEL_HEIGHT * rows + (0.3 if figure.legend else 0.0))
+        size = (
+            PANEL_WIDTH * columns,
+            PANEL_HEIGHT * figure.height * rows + (0.3 if figure.legend else 0.0),
+        )
         canvas = Canvas(figsize=size, layout="constrained")
         places = canvas.subplots(rows, columns, squeeze=False).ravel()
         for axes, panel in zip(places, figure.panels, strict=False):
@@ -105,13 +108,14 @@ def _set_axis(axes: Axes, axis: Axis, name: str) -> None:
     if axis.log:
         (axes.set_xscale if name == "x" else axes.set_yscale)("log")
         along.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
-        along.set_major_formatter("{x:g}")
+        along.set_major_formatter("{x:,.10g}")
         along.set_minor_formatter(NullFormatter())
     elif axis.ticks:
         along.set_ticks(range(len(axis.ticks)), list(axis.ticks))
         along.set_tick_params(length=0, labelcolor=LIGHT["ink"])
     else:
         along.set_major_locator(MaxNLocator(nbins=6))
+        along.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
 
 
 def _draw_legend(canvas: Canvas, figure: Figure, columns: int) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.patches import Circle
 
 from multiace.elements import covalent_radii, symbol_of
-from multiace.geometry import Structure
+from multiace.geometry import Structure, neighbour_list
 from multiace.report.figure import check_name
 from multiace.report.palette import LIGHT
 from multiace.report.static import STYLE, save_canvas
@@ -37,6 +37,12 @@ BOND_STRETCH = 1.25
 
 N_COVALENT = 96
 """Elements with a known covalent radius; heavier ones are drawn with the last."""
+
+WIDTH_OVER_HEIGHT = 1.25
+"""Of a picture."""
+
+MARGIN = 0.9
+"""Room around the outermost atoms for their balls and arrows, Å."""
 
 BALL = 0.45
 """Radius of a ball over the covalent radius."""
@@ -110,10 +116,11 @@ def bonds(structure: Structure) -> list[tuple[int, int]]:
         [(0, 1)]
     """
     radii = _radii(structure)
-    between = structure.positions[:, None] - structure.positions[None]
-    distances = np.linalg.norm(between, axis=2)
-    joined = distances < BOND_STRETCH * (radii[:, None] + radii[None])
-    return [(int(i), int(j)) for i, j in np.argwhere(np.triu(joined, k=1))]
+    alone = replace(structure, pbc=(False, False, False))
+    pairs = neighbour_list(alone, 2.0 * BOND_STRETCH * float(radii.max()))
+    reach = BOND_STRETCH * (radii[pairs.receivers] + radii[pairs.senders])
+    joined = (np.linalg.norm(pairs.vectors, axis=1) < reach) & (pairs.receivers < pairs.senders)
+    return list(zip(pairs.receivers[joined].tolist(), pairs.senders[joined].tolist(), strict=True))
 
 
 def frame_data(frame: Frame) -> dict[str, Any]:
@@ -133,7 +140,7 @@ def frame_data(frame: Frame) -> dict[str, Any]:
         "bonds": bonds(structure),
         "cell": _rounded((cell - middle) @ turned.T),
         "arrows": None if arrows is None else _rounded(arrows),
-        "reach": round(float(np.linalg.norm(extent - middle, axis=1).max()) + 0.6, 3),
+        "reach": _rounded(np.abs((extent - middle) @ turned.T).max(axis=0)[:2] + MARGIN),
     }
 
 
@@ -190,8 +197,10 @@ def _draw(axes: Axes, frame: Frame) -> None:
         axes.quiver(
             *positions[:, :2].T, *arrows[:, :2].T, angles="xy", scale_units="xy", scale=1, **style
         )
-    reach = content["reach"]
-    axes.set(xlim=(-reach, reach), ylim=(-reach, reach), aspect="equal")
+    right, up = content["reach"]
+    up = max(up, right / WIDTH_OVER_HEIGHT)
+    right = max(right, up * WIDTH_OVER_HEIGHT)
+    axes.set(xlim=(-right, right), ylim=(-up, up), aspect="equal")
     axes.set_title("\n".join([frame.title, *frame.facts]), fontsize=8, fontweight="normal")
 
 

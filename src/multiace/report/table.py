@@ -122,8 +122,9 @@ def best_rows(table: Table, column: int) -> set[int]:
 
 
 def is_words(table: Table, column: int) -> bool:
-    """Return whether a column has no number in it."""
-    return all(isinstance(row[column], str | Tag | None) for row in table.rows)
+    """Return whether a column has words in it and no number."""
+    cells = [row[column] for row in table.rows if row[column] is not None]
+    return bool(cells) and all(isinstance(cell, str | Tag) for cell in cells)
 
 
 def as_text(cell: Cell, digits: int = 3) -> str:

@@ -40,6 +40,26 @@ def keep_freed_memory() -> bool:
     return bool(mallopt(_MMAP_THRESHOLD, _LARGEST_BLOCK) and mallopt(_TRIM_THRESHOLD, _KEPT))
 
 
+def peak_memory(device: torch.device) -> int | None:
+    """Return the most memory that this process has had so far, bytes; None where it is not told.
+
+    On a GPU it is that of PyTorch's tensors, otherwise the resident memory of the process.
+
+    Example:
+        >>> peak = peak_memory(torch.device("cpu"))
+        >>> peak is None or peak > 1_000_000
+        True
+    """
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    try:
+        import resource
+    except ImportError:  # Windows has no such account
+        return None
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+
+
 class OutOfMemory(ValueError):
     """A batch that did not fit into memory: names it, its structures and the way out."""
 

@@ -35,7 +35,7 @@ from multiace.training.log import (
     open_log,
 )
 from multiace.training.loop import Loop, TrainingDiverged
-from multiace.training.memory import OutOfMemory
+from multiace.training.memory import OutOfMemory, peak_memory
 from multiace.training.memory_estimate import estimate_memory
 from multiace.training.metrics import EpochRecord
 from multiace.training.prepare import (
@@ -309,6 +309,7 @@ def _finish(
     reason: str,
 ) -> dict[str, ErrorTable]:
     """Give the potential its best weights, write the model, test it."""
+    peak = peak_memory(state.device)
     state.load_best()
     position = {"epoch": state.best_epoch, "valid_loss": state.best_loss}
     save_model(directory.model_path, state.potential, {**provenance, **position})
@@ -327,5 +328,7 @@ def _finish(
             log.note(f"Warning: {name} was not evaluated: {error}")
     content = {name: table.to_json() for name, table in tables.items()}
     replace_file(directory.path / "errors.json", json.dumps(content, indent=2).encode())
+    cost = {"seconds": state.seconds, "peak_memory_bytes": peak}
+    replace_file(directory.path / "cost.json", json.dumps(cost, indent=2).encode())
     log.note(error_lines(tables))
     return tables

@@ -9,6 +9,7 @@
 | checkpoints/step-*.safetensors | the last two states of the run, its best weights in each |
 | model.safetensors | the best model so far, on averaged weights |
 | errors.json | errors of the model on the test sets |
+| cost.json | training time in s and the most memory of the process by its end, bytes |
 | not-finite-*.json | structures of batches whose loss or gradient was NaN or infinite |
 | out-of-memory-*.json | structures of the batch that did not fit into memory |
 """
@@ -42,6 +43,7 @@ _WRITTEN = (
     "metrics.jsonl",
     "model.safetensors",
     "errors.json",
+    "cost.json",
     "not-finite-*.json",
     "out-of-memory-*.json",
     "checkpoints/step-*.safetensors",

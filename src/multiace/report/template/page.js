@@ -116,7 +116,7 @@
       if (!width) return;
       canvas.width = width * ratio; canvas.height = height * ratio;
       this.middle = [width / 2, height / 2];
-      this.size = this.zoom * Math.min(width, height) / (2 * frame.reach);
+      this.size = this.zoom * Math.min(width / frame.reach[0], height / frame.reach[1]) / 2;
       const pen = canvas.getContext("2d");
       pen.scale(ratio, ratio); pen.lineCap = "round";
       const atoms = frame.positions.map((point) => this.place(point));
