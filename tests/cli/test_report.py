@@ -3,10 +3,10 @@
 import sys
 
 import pytest
+from tests.training.tiny import config, molecules, write
 
 from multiace.cli import main as command_line
 from multiace.training import train
-from tests.training.tiny import config, molecules, write
 
 
 def report(monkeypatch, *arguments: object) -> int:

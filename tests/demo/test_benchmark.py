@@ -5,7 +5,7 @@ import pytest
 from ase.io import read
 
 from multiace.data import bundled
-from multiace.demo.benchmark import FOLDER, SCANS, TESTS, TRAINING, dissociation_limit, load
+from multiace.demo.benchmark import FOLDER, TESTS, TRAINING, dissociation_limit, load, scans
 
 
 @pytest.mark.parametrize(
@@ -14,18 +14,16 @@ from multiace.demo.benchmark import FOLDER, SCANS, TESTS, TRAINING, dissociation
      ("stretch", "distance_A", 1e-6)],
 )  # fmt: skip
 def test_the_coordinate_of_a_scan_is_the_one_it_was_made_with(scan, key, tolerance):
-    (coordinate,) = (s.coordinate for s in SCANS if s.name == scan)
+    (found,) = (s for s in scans() if s.name == scan)
     expected = [atoms.info[key] for atoms in read(bundled(f"{FOLDER}/{scan}"), ":")]
-    found = [coordinate(structure) for structure in load(scan)]
-    np.testing.assert_allclose(found, expected, atol=tolerance)
+    np.testing.assert_allclose(found.values, expected, atol=tolerance)
 
 
 def test_scans_go_where_training_data_are_rare_or_absent():
     """At least a quarter of each scan has less than 2 % of the training data around it."""
     training = load(TRAINING)
-    for scan in SCANS:
-        values = np.array([scan.coordinate(structure) for structure in training])
-        scanned = np.array([scan.coordinate(structure) for structure in load(scan.name)])
+    for scan in scans():
+        values, scanned = scan.covered(training), scan.values
         width = np.ptp(scanned) / 20
         around = (np.abs(values[:, None] - scanned[None, :]) < width / 2).mean(axis=0)
         assert (around < 0.02).mean() > 0.25

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from tests.training.tiny import ENERGIES, config, molecules, write
 
 from multiace.geometry import Labels, Structure
 from multiace.report.runs import Evidence, Run, Scan, collect, read_run
 from multiace.report.runs.scan import distance
 from multiace.training import train
-from tests.training.tiny import ENERGIES, config, molecules, write
 
 
 def atom(symbol: str, number: int) -> Structure:

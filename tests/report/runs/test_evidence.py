@@ -6,11 +6,11 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tests.training.tiny import crystals, molecules, write
 
 from multiace.analysis import errors, predict
 from multiace.report.runs import RunError, collect, read_run
 from multiace.report.runs.predictions import FOLDER, predicted_labels, predicted_terms
-from tests.training.tiny import crystals, molecules, write
 
 
 def silent(what: str, part: float) -> None:

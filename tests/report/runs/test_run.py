@@ -4,11 +4,11 @@ import json
 import shutil
 
 import pytest
+from tests.training.tiny import config
 
 from multiace.report.runs import RunError, read_run
 from multiace.report.runs.run import last_fall, read_history, with_data_folder
 from multiace.training import EpochRecord
-from tests.training.tiny import config
 
 
 def history(errors: list[float], quantity: str = "forces") -> list[EpochRecord]:
@@ -38,9 +38,7 @@ def test_a_run_is_unconverged_if_its_lowest_error_falls_by_5_percent_in_its_last
 
 def test_the_quantity_that_falls_most_decides():
     records = [
-        EpochRecord(
-            k, k, 1.0, 0.1, 1.0, 1.0, {"forces": 10.0, "energy": 30.0 - 2.0 * k}, {}, False
-        )
+        EpochRecord(k, k, 1.0, 0.1, 1.0, 1.0, {"forces": 10.0, "energy": 30.0 - 2.0 * k}, {}, False)
         for k in range(10)
     ]
     assert last_fall(records).quantity == "energy"

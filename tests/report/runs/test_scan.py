@@ -4,12 +4,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from tests.training.tiny import molecules, write
 
 from multiace.data import DataError
 from multiace.geometry import Labels, Structure
 from multiace.report.runs import Scan, parse_scan
 from multiace.report.runs.scan import angle, dihedral, distance
-from tests.training.tiny import molecules, write
 
 
 def test_coordinates_are_those_of_ase(rng):
@@ -33,7 +33,9 @@ def test_the_number_of_atoms_says_what_the_coordinate_is(tmp_path):
 def test_without_atoms_it_is_the_length_of_the_path(tmp_path):
     first, second, third = molecules(3)
     (scan,) = parse_scan(str(write(tmp_path / "path.xyz", [first, second, third])))
-    steps = [np.linalg.norm(b.positions - a.positions) for a, b in ((first, second), (second, third))]
+    steps = [
+        np.linalg.norm(b.positions - a.positions) for a, b in ((first, second), (second, third))
+    ]
     np.testing.assert_allclose(scan.values, [0.0, steps[0], sum(steps)], atol=1e-6)
     assert scan.covered(molecules(2)).size == 0
 

@@ -34,7 +34,7 @@ DENSE = 1500
 LARGE = 2000.0
 """Energies along a scan that reach further than this, meV, are drawn in eV."""
 
-Values = Float64[np.ndarray, " values"]
+Values = Float64[np.ndarray, " _"]
 
 
 def learning_curves(evidence: Evidence) -> Figure | None:

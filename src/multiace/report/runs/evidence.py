@@ -23,6 +23,7 @@ from multiace.report.runs.predictions import (
 )
 from multiace.report.runs.run import Run, RunError, with_data_folder
 from multiace.report.runs.scan import Scan
+from multiace.training import TrainingConfig
 from multiace.training.prepare import StructureSets, read_sets
 
 VALIDATION = "validation"
@@ -172,15 +173,22 @@ def _read_all(runs: Sequence[Run], folder: Path | None) -> dict[str, StructureSe
         reference = config.design.energy.reference
         key = f"{config.data.model_dump_json()} {config.seed_of('split')} {reference}"
         if key not in read:
-            try:
-                read[key] = read_sets(config)
-            except FileNotFoundError as error:
-                raise RunError(
-                    f"{run.path / 'config.yaml'} names {error.filename}, which is not here. Say "
-                    "where its relative paths begin with --data-folder DIR."
-                ) from None
+            _require_files(run, config)
+            read[key] = read_sets(config)
         sets[run.name] = read[key]
     return sets
+
+
+def _require_files(run: Run, config: TrainingConfig) -> None:
+    data = config.data
+    valid = data.valid if isinstance(data.valid, tuple) else ()
+    tests = [name for names in data.tests.values() for name in names]
+    for name in (*data.train, *valid, *data.isolated_atoms, *tests):
+        if not data_path(name).exists():
+            raise RunError(
+                f"{run.path / 'config.yaml'} names {name}, which is not here. Say where its "
+                "relative paths begin with --data-folder DIR."
+            )
 
 
 def _add_test(

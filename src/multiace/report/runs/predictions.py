@@ -111,10 +111,12 @@ def _kept(
 
 def _read(path: Path) -> Arrays | None:
     """Return the arrays of a file; None if it is not there or damaged: it is made again."""
+    if not path.exists():
+        return None
     try:
-        with np.load(path, allow_pickle=False) as content:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as content:
             return dict(content)
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile):
+    except (ValueError, EOFError, zipfile.BadZipFile):
         return None
 
 
