@@ -17,6 +17,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float64
@@ -193,6 +194,23 @@ class Coverage:
         """Heights, at most 1, and edges of the cells."""
         counts, edges = np.histogram(self.values, bins=self.cells)
         return counts / counts.max(), edges
+
+    def label_place(
+        self, limits: tuple[float, float] | None
+    ) -> tuple[float, Literal["left", "center", "right"]]:
+        """Return where the label stands and which of its ends, so that the axis has room for it.
+
+        Example:
+            >>> Coverage(np.array([1.0, 2.0])).label_place((0.9, 5.0))
+            (1.0, 'left')
+        """
+        low, high = float(self.values.min()), float(self.values.max())
+        middle = (low + high) / 2
+        if limits is not None and middle < limits[0] + (limits[1] - limits[0]) / 3:
+            return low, "left"
+        if limits is not None and middle > limits[1] - (limits[1] - limits[0]) / 3:
+            return high, "right"
+        return middle, "center"
 
 
 @dataclass(frozen=True)

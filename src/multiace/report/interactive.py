@@ -198,9 +198,9 @@ def _add_coverage(mark: Coverage, data: list[Json], layout: Json) -> None:
             place = {"x0": float(left), "x1": float(right), "y0": 0.0, "y1": top}
             shapes.append({**place, "fillcolor": "$shade"})
     layout["shapes"] += [_rectangle(shape) for shape in shapes]
-    layout["annotations"].append(
-        _text(mark.label, (low + high) / 2, 1.0, ALONG_BOTTOM, "center", "top")
-    )
+    limits = layout["xaxis"].get("range")
+    place, side = mark.label_place(None if limits is None else (limits[0], limits[1]))
+    layout["annotations"].append(_text(mark.label, place, 1.0, ALONG_BOTTOM, side, "top"))
 
 
 def _add_span(mark: Span, data: list[Json], layout: Json) -> None:
@@ -219,7 +219,7 @@ def _add_level(mark: Level, data: list[Json], layout: Json) -> None:
     )
     if mark.label:
         where = {"xref": "paper", "yref": "y"}
-        layout["annotations"].append(_text(mark.label, 0.02, mark.value, where, "left", "bottom"))
+        layout["annotations"].append(_text(mark.label, 0.98, mark.value, where, "right", "bottom"))
 
 
 def _add_diagonal(mark: Diagonal, data: list[Json], layout: Json) -> None:

@@ -91,7 +91,10 @@ def draw_panel(axes: Axes, panel: Panel) -> None:
     _set_axis(axes, panel.x, "x")
     _set_axis(axes, panel.y, "y")
     for mark in panel.marks:
-        _DRAWERS[type(mark)](axes, mark)
+        if isinstance(mark, Coverage):
+            _draw_coverage(axes, mark, panel.x.ends)
+        else:
+            _DRAWERS[type(mark)](axes, mark)
     axes.margins(x=0.02)
     for axis, set_limits in ((panel.x, axes.set_xlim), (panel.y, axes.set_ylim)):
         if axis.ends is not None:
@@ -192,7 +195,7 @@ def _draw_density(axes: Axes, mark: Density) -> None:
     )
 
 
-def _draw_coverage(axes: Axes, mark: Coverage) -> None:
+def _draw_coverage(axes: Axes, mark: Coverage, limits: tuple[float, float] | None) -> None:
     heights, edges = mark.histogram
     along = axes.get_xaxis_transform()
     axes.axvspan(edges[0], edges[-1], color=LIGHT["shade"], alpha=0.28, linewidth=0, zorder=0)
@@ -204,8 +207,8 @@ def _draw_coverage(axes: Axes, mark: Coverage) -> None:
         fill=True,
         zorder=1,
     )
-    middle = (edges[0] + edges[-1]) / 2
-    _write(axes, mark.label, (middle, 0.99), along, ha="center", va="top")
+    place, side = mark.label_place(limits)
+    _write(axes, mark.label, (place, 0.99), along, ha=side, va="top")
 
 
 def _draw_span(axes: Axes, mark: Span) -> None:
@@ -217,7 +220,7 @@ def _draw_span(axes: Axes, mark: Span) -> None:
 def _draw_level(axes: Axes, mark: Level) -> None:
     axes.axhline(mark.value, color=LIGHT["muted"], linewidth=1.0, linestyle=(0, (4, 3)), zorder=2)
     along = axes.get_yaxis_transform()
-    _write(axes, mark.label, (0.02, mark.value), along, ha="left", va="bottom")
+    _write(axes, mark.label, (0.98, mark.value), along, ha="right", va="bottom")
 
 
 def _draw_diagonal(axes: Axes, mark: Diagonal) -> None:
@@ -233,7 +236,6 @@ _DRAWERS: dict[type[Mark], Any] = {
     Points: _draw_points,
     Ribbon: _draw_ribbon,
     Density: _draw_density,
-    Coverage: _draw_coverage,
     Span: _draw_span,
     Level: _draw_level,
     Diagonal: _draw_diagonal,

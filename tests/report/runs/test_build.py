@@ -46,7 +46,7 @@ def test_an_unconverged_run_is_marked(evidence):
         results = report_page(changed).sections[0]
         assert len(results.blocks) == 1 + count
     assert (
-        "fell by 29 %"
+        "error by 29 %"
         in report_page(replace(evidence, runs=(replace(run, history=falling),)))
         .sections[0]
         .blocks[0]

@@ -81,21 +81,23 @@ def _there(*blocks: Block | None) -> tuple[Block, ...]:
 
 def _results(evidence: Evidence) -> list[Block]:
     blocks: list[Block] = []
-    for run in evidence.runs:
-        fall = run.fall
-        if fall is not None and fall.unconverged:
-            blocks.append(Notice(_still_falling(run.name, fall), "warning"))
+    falling = [(run.name, run.fall) for run in evidence.runs if run.fall and run.fall.unconverged]
+    if falling:
+        blocks.append(Notice(_still_falling(falling), "warning"))
     for name in evidence.changed:
         text = f"The data of {name} are no longer those it was trained on: its files have changed."
         blocks.append(Notice(text, "warning"))
     return [*blocks, headline(evidence)]
 
 
-def _still_falling(name: str, fall: Fall) -> str:
-    of = "energy" if fall.quantity == "energy" else fall.quantity.removesuffix("s")
+def _still_falling(falling: Sequence[tuple[str, Fall]]) -> str:
+    parts = []
+    for name, fall in falling:
+        of = "energy" if fall.quantity == "energy" else fall.quantity.removesuffix("s")
+        parts.append(f"{name} ({of} error by {100 * fall.part:.0f} %)")
     return (
-        f"{name} is unconverged: its validation {of} error fell by {100 * fall.part:.0f} % in the "
-        f"last fifth of its training. Longer training would lower its errors further."
+        f"Unconverged: {', '.join(parts)} still fell in the last fifth of the training. Longer "
+        "training would lower these errors further."
     )
 
 

@@ -143,7 +143,8 @@ def parity(evidence: Evidence) -> list[Figure]:
     for name, panels, text in (("forces", forces, of_forces), ("energies", energies, of_energies)):
         if panels:
             title = f"Predicted and reference {name}"
-            figures.append(Figure(f"{name}_parity", title, tuple(panels), f"{tested} {text}"))
+            columns, caption = 4 if len(panels) == 4 else 3, f"{tested} {text}"
+            figures.append(Figure(f"{name}_parity", title, tuple(panels), caption, columns=columns))
     return figures
 
 
@@ -329,15 +330,15 @@ def followed(marked: Sequence[float], curves: Sequence[Values]) -> tuple[float, 
 
     Example:
         >>> followed([0.0, 10.0], [np.array([1.0, 12.0]), np.array([0.0, -500.0])])
-        (-5.85, 12.85)
+        (-5.85, 14.55)
     """
     low, high = min(marked), max(marked)
     reach = high - low
     for curve in curves:
         low = max(min(low, float(curve.min())), min(marked) - 0.5 * reach)
         high = min(max(high, float(curve.max())), max(marked) + 0.5 * reach)
-    room = 0.05 * (high - low)
-    return (low - room, high + room)
+    span = high - low
+    return (low - 0.05 * span, high + 0.15 * span)  # labels stand at the top
 
 
 def _covered(evidence: Evidence, result: ScanResult, x: Values) -> Values:
@@ -368,10 +369,11 @@ def contributions(evidence: Evidence, result: ScanResult) -> Figure | None:
         terms = (terms - terms[lowest]) / size
         total = terms.sum(axis=1)
         marks: list[Mark] = []
-        for number, name in enumerate(run.potential.terms):
-            if np.ptp(terms[:, number]) > 1e-6 * max(np.ptp(total), 1e-9):
-                colour, dash = _term_look(name)
-                marks.append(Line(x, terms[:, number], name=name, colour=colour, dash=dash))
+        changing = np.flatnonzero(np.ptp(terms, axis=0) > 1e-6 * max(np.ptp(total), 1e-9))
+        for number in changing if len(changing) > 1 else ():
+            name = run.potential.terms[number]
+            colour, dash = _term_look(name)
+            marks.append(Line(x, terms[:, number], name=name, colour=colour, dash=dash))
         marks.append(Line(x, total, name="sum", colour=series_colour(index), width=2.4))
         reference = (scan.energies[order] - scan.energies[order][lowest]) / size
         marks.append(Points(x, reference, name="reference", size=3.5))
@@ -381,10 +383,12 @@ def contributions(evidence: Evidence, result: ScanResult) -> Figure | None:
         return None
     caption = (
         "Terms of the energy, each from its value at the lowest reference energy: `E1`, `E2`, ... "
-        "are read out after layer 1, 2, ...; `ZBL` is the core repulsion. E0 does not change."
+        "are read out after layer 1, 2, ...; `ZBL` is the core repulsion. E0 does not change. "
+        "Where one layer alone is read out, it is the sum."
     )
     title = f"What each layer adds: {scan.title}"
-    return Figure(f"layers_{scan.name}", title, tuple(panels), caption)
+    columns = 4 if len(panels) == 4 else 3
+    return Figure(f"layers_{scan.name}", title, tuple(panels), caption, columns=columns)
 
 
 def _term_look(name: str) -> tuple[str, str]:
