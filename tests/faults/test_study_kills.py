@@ -91,6 +91,7 @@ def test_a_killed_parent_is_followed_by_one_that_does_what_is_missing(server, wh
     assert errors(out) == errors(whole)
 
 
+@pytest.mark.slow
 def test_a_study_stopped_by_sigterm_says_so_and_goes_on(server, whole, tmp_path):
     out = beside_same_data(whole, tmp_path)
     path = tiny.write(tmp_path, tiny.study_fields(tmp_path, budget={"epochs": 2000}, out=str(out)))

@@ -136,6 +136,7 @@ def test_equal_flops_give_the_dearer_cell_fewer_epochs(tmp_path):
         assert spent == pytest.approx(1e7, rel=0.1)
 
 
+@pytest.mark.slow
 def test_equal_minutes_are_timed_once_and_kept(tmp_path):
     content = fields(tmp_path)
     content["budget"] = {"minutes": 0.1}
@@ -174,6 +175,7 @@ def test_an_estimate_times_the_cheapest_and_the_dearest_cell(tmp_path):
     assert expected.seconds == pytest.approx(sum(row.seconds for row in expected.cells))
 
 
+@pytest.mark.slow
 def test_the_table_shows_every_run_and_a_pipe_gets_lines(tmp_path):
     run(read(tmp_path), tmp_path)
     status = read_status(tmp_path / "study")

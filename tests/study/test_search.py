@@ -23,6 +23,7 @@ def run(study, directory) -> list[str]:
     return executor.done
 
 
+@pytest.mark.slow
 def test_a_search_goes_on_with_the_trials_it_would_have_taken(tmp_path):
     (tmp_path / "whole").mkdir()
     (tmp_path / "parts").mkdir()
@@ -37,6 +38,7 @@ def test_a_search_goes_on_with_the_trials_it_would_have_taken(tmp_path):
     assert run(search(tmp_path / "parts"), tmp_path / "parts") == []
 
 
+@pytest.mark.slow
 def test_a_search_by_error_and_cost_takes_all_trials(tmp_path):
     run(search(tmp_path, trials=3, objectives="error and cost", sampler="nsga2"), tmp_path)
     assert len(read_json(tmp_path / "study/search.json")["trials"]) == 3

@@ -117,6 +117,20 @@ def status(directory: Directory) -> None:
     _print_failures(console, found)
 
 
+@study.command()
+def report(directory: Directory) -> None:
+    """Write the report: the answer, effects with intervals, fronts, curves and scans."""
+    from multiace.study.answer import answer
+    from multiace.study.report import write_report
+    from multiace.study.results import read_results
+
+    console = Console(highlight=False, soft_wrap=True)
+    page = write_report(directory)
+    for sentence in answer(read_results(directory)):
+        console.print(sentence)
+    console.print(f"Report: {page}")
+
+
 def _print_failures(console: Console, status: Status) -> None:
     for one in status.runs:
         if one.state == "failed":

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from multiace.study.model_matrix import Term
+from collections.abc import Sequence
+
+from multiace.study.factors import Factor
+from multiace.study.model_matrix import Identification, Term
 from multiace.study.study import Study
 
 
@@ -12,19 +15,29 @@ def confounding_notes(study: Study) -> list[str]:
     Args:
         study: that was read.
     """
-    found = study.identification
-    notes = list(study.notes)
-    if found is None:
+    if study.identification is None:
         return [
-            *notes,
+            *study.notes,
             "A search looks for good designs; it does not say what the effect of a choice is.",
         ]
-    names = [factor.name for factor in study.factors]
     plan = study.config.plan.kind
+    return [*study.notes, *identification_notes(study.identification, study.factors, plan)]
+
+
+def identification_notes(found: Identification, factors: Sequence[Factor], plan: str) -> list[str]:
+    """Return sentences on what the cells of a plan tell apart.
+
+    Args:
+        found: what they do.
+        factors: of the study.
+        plan: its kind.
+    """
+    notes = []
+    names = [factor.name for factor in factors]
     if plan == "path":
         notes.append("Each step is compared with the cell before it: effects depend on the order.")
     elif plan == "one-at-a-time":
-        first = ", ".join(f"{f.name}: {f.levels[0]}" for f in study.factors)
+        first = ", ".join(f"{f.name}: {f.levels[0]}" for f in factors)
         notes.append(
             f"Effects are those beside the first levels of all others ({first}); with other "
             "levels they differ where choices interact, which this plan cannot show."
@@ -40,5 +53,5 @@ def confounding_notes(study: Study) -> list[str]:
     return notes
 
 
-def _words(term: Term, names: list[str]) -> str:
+def _words(term: Term, names: Sequence[str]) -> str:
     return " x ".join(names[factor] for factor in term)
