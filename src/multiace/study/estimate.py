@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from multiace.study.evaluate import check_evaluations, evaluations_of
 from multiace.study.measure import Measurement, measure
 from multiace.study.prepare import CellCost, Costs, epochs_of
 from multiace.study.study import Cell, Study
@@ -62,6 +63,7 @@ def estimate(study: Study, timer: Callable[[Cell], Measurement] | None = None) -
         StudyError: a training could not be timed.
         DataError: data that cannot be trained on.
     """
+    check_evaluations(evaluations_of(study))
     timer = timer or (lambda cell: measure_cell(study, cell))
     costs = Costs(study)
     plan = study.config.plan

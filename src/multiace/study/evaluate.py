@@ -14,10 +14,11 @@ import numpy as np
 from multiace.analysis import predict
 from multiace.analysis.errors import REPORT_UNITS, Deviation, compare
 from multiace.checkpoint import load_model
-from multiace.data import read_structures
-from multiace.data.bundled import data_path
+from multiace.data.extxyz import LabelNames
+from multiace.data.strict import read_files
 from multiace.geometry import Structure
 from multiace.potential import Potential
+from multiace.study.errors import StudyError
 from multiace.study.study import Study, file_hash
 from multiace.training.config import Keys
 from multiace.units import MEV
@@ -31,19 +32,21 @@ def evaluations_of(study: Study) -> dict[str, dict[str, Any]]:
 
     The `id` of an evaluation is the hash of what it computes and of the bytes of its files.
     """
-    keys = Keys.model_validate(study.base.get("data", {}).get("keys", {})).model_dump()
+    data = study.base.get("data", {})
+    keys = Keys.model_validate(data.get("keys", {})).model_dump(mode="json")
+    reading = {"keys": keys, "unit_check": data.get("unit_check", True)}
     found: dict[str, dict[str, Any]] = {}
     evaluations = study.config.evaluations
     for domain in ("in_domain", "out_of_domain"):
         for name, files in getattr(evaluations, domain).items():
-            found[name] = {"kind": "test", "domain": domain, "files": list(files), "keys": keys}
+            found[name] = {"kind": "test", "domain": domain, "files": list(files), **reading}
     for name, scan in evaluations.scans.items():
         coordinate = None if scan.coordinate is None else list(scan.coordinate)
         found[name] = {
             "kind": "scan",
             "domain": "scan",
             "files": [scan.file],
-            "keys": keys,
+            **reading,
             "coordinate": coordinate,
         }
     for content in found.values():
@@ -69,7 +72,7 @@ def evaluate(
         cannot be predicted has its reason under `failed`.
     """
     potential = load_model(model, device=device, kernels=kernels)
-    structures = read(evaluation["files"], evaluation["keys"])
+    structures = read(evaluation)
     try:
         if evaluation["kind"] == "scan":
             return _scan(potential, structures)
@@ -78,18 +81,45 @@ def evaluate(
         return {"failed": str(error)}
 
 
-def read(files: Sequence[str], keys: Mapping[str, str | None]) -> list[Structure]:
-    """Return the structures of files whose labels have given keys."""
-    return [
-        structure
-        for file in files
-        for structure in read_structures(
-            data_path(file),
-            energy_key=keys["energy"],
-            forces_key=keys["forces"],
-            stress_key=keys["stress"],
-        )
-    ]
+def read(evaluation: Mapping[str, Any]) -> list[Structure]:
+    """Return the structures of an evaluation.
+
+    Raises:
+        DataError: files that cannot be read, or are wrong.
+    """
+    reading = read_files(
+        evaluation["files"],
+        LabelNames(**evaluation["keys"]),
+        unit_check=evaluation["unit_check"],
+        duplicates=False,
+    )
+    return [structure for structures in reading.sets for structure in structures]
+
+
+def check_evaluations(evaluations: Mapping[str, Mapping[str, Any]]) -> None:
+    """Read everything that models will be judged on, so that nothing is wrong after training.
+
+    Args:
+        evaluations: as `evaluations_of` returns them.
+
+    Raises:
+        DataError: files that cannot be read, or are wrong.
+        StudyError: a coordinate of atoms that are not there, or a test set without labels.
+    """
+    for name, content in evaluations.items():
+        structures = read(content)
+        if all(s.labels.energy is None and s.labels.forces is None for s in structures):
+            raise StudyError(
+                f"evaluations: none of the structures of {name!r} has an energy or forces to "
+                "compare with. Set base.data.keys to the names of the labels."
+            )
+        atoms = content.get("coordinate")
+        fewest = min(structure.n_atoms for structure in structures)
+        if atoms is not None and not 0 <= min(atoms) <= max(atoms) < fewest:
+            raise StudyError(
+                f"evaluations.scans.{name}.coordinate is {atoms}, but its structures have "
+                f"{fewest} atoms. Count from 0."
+            )
 
 
 def _test(potential: Potential, structures: Sequence[Structure]) -> dict[str, Any]:

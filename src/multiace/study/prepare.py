@@ -10,7 +10,7 @@ from typing import Any
 
 from multiace.design.cost import cost
 from multiace.study.errors import StudyError
-from multiace.study.evaluate import evaluations_of
+from multiace.study.evaluate import check_evaluations, evaluations_of
 from multiace.study.ledger import Ledger, read_json, write_json
 from multiace.study.study import Cell, Run, Study, run_name
 from multiace.training import TrainingConfig, make_config
@@ -130,6 +130,9 @@ def write_plan(
         StudyError: the budget needs timing that is not there.
     """
     ledger, costs = Ledger(out), Costs(study)
+    evaluations = evaluations_of(study)
+    if (read_json(ledger.plan_path) or {}).get("evaluations") != evaluations:
+        check_evaluations(evaluations)
     (out / "runs").mkdir(parents=True, exist_ok=True)
     if study.places.name:
         shutil.copyfile(study.places.name, out / "study.yaml")
@@ -161,7 +164,7 @@ def write_plan(
         "study": study.config.model_dump(mode="json"),
         "factors": [asdict(factor) for factor in study.factors],
         "notes": list(study.notes),
-        "evaluations": evaluations_of(study),
+        "evaluations": evaluations,
         "runs": rows,
     }
     write_json(ledger.plan_path, content)

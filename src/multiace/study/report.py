@@ -426,7 +426,7 @@ def _scans(results: Results) -> list[Figure]:
 
 def _scan_panel(results: Results, name: str) -> Panel | None:
     content = results.evaluations[name]
-    structures = read(content["files"], content["keys"])
+    structures = read(content)
     reference = [s.labels.energy for s in structures]
     if any(energy is None for energy in reference):
         return None

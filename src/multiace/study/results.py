@@ -146,9 +146,9 @@ def still_falling(curve: Sequence[tuple[float, float]]) -> bool:
         curve: (epochs done, validation error); too few to tell counts as falling.
 
     Example:
-        >>> still_falling([(epoch, 1.0 + 1.0 / epoch) for epoch in range(1, 101)])
+        >>> still_falling([(float(n), 1.0 + 1.0 / n) for n in range(1, 101)])
         False
-        >>> still_falling([(epoch, 1.0 / epoch) for epoch in range(1, 101)])
+        >>> still_falling([(float(n), 1.0 / n) for n in range(1, 101)])
         True
     """
     if not curve:

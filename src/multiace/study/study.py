@@ -152,7 +152,8 @@ def run_name(config: TrainingConfig, threads: int) -> str:
         content.pop(name)
     content["design"] = config.design.content_hash
     data = content["data"]
-    data.pop("tests")
+    for name in ("tests", "cache", "unit_check"):
+        data.pop(name)
     for name in ("train", "valid", "isolated_atoms"):
         if isinstance(data[name], list):
             data[name] = [file_hash(file) for file in data[name]]
