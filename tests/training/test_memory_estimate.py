@@ -137,7 +137,7 @@ from multiace.design import Statistics
 from multiace.geometry import batch_graphs, build_graph
 from multiace.potential import Potential
 from multiace.presets import PRESETS
-from multiace.training.memory_estimate import extrapolated, peak_bytes
+from multiace.training.memory_estimate import ALLOCATED, extrapolated, peak_bytes
 from tests.training import tiny
 
 torch.set_num_threads(1)
@@ -158,7 +158,7 @@ found = [(3 * n, 6 * n, peak_bytes(lambda: step(n), torch.device("cpu"))) for n 
 n = int(sys.argv[1])
 before = peak()
 step(n)
-print(extrapolated(found, 3 * n, 6 * n), peak() - before)
+print(round(ALLOCATED * extrapolated(found, 3 * n, 6 * n)), peak() - before)
 """
 
 
@@ -168,7 +168,7 @@ def test_the_estimate_is_what_a_process_grows_by():
     command = [sys.executable, "-c", _STEP, "8000"]
     output = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     estimate, grown = map(int, output.split())
-    assert estimate == pytest.approx(grown, rel=0.25)
+    assert estimate == pytest.approx(grown, rel=0.15)
     assert estimate > 3e8
 
 

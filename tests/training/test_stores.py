@@ -19,7 +19,7 @@ def store(tmp_path):
     return tmp_path / "train.h5"
 
 
-@pytest.mark.parametrize("cache", [0.0, 1e-5, 2.0], ids=["no cache", "some", "all"])
+@pytest.mark.parametrize("cache", [0.0, 5e-5, 2.0], ids=["no cache", "some", "all"])
 def test_a_run_from_a_store_is_bitwise_the_run_from_its_source(tmp_path, store, cache):
     train(tiny.config(tmp_path, out=str(tmp_path / "xyz")), progress="none")
     data = {"train": str(store), "cache": cache}

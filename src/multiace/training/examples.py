@@ -15,6 +15,9 @@ from multiace.data.selection import Selection
 from multiace.geometry import Graph, Structure, batch_graphs, build_graph
 from multiace.training.config import Batch, BatchUnit
 
+_TENSOR_BYTES = 800
+"""Memory of a tensor besides its numbers, as measured: most of what small structures need."""
+
 
 @dataclass(frozen=True, eq=False)
 class Targets:
@@ -206,9 +209,9 @@ class TrainingData:
 
 
 def n_bytes(example: Example) -> int:
-    """Return the bytes of all tensors of an example."""
-    tensors = [*vars(example.graph).values(), *vars(example.targets).values()]
-    return sum(value.nbytes for value in tensors if isinstance(value, Tensor))
+    """Return the memory that an example takes: its numbers, and what each tensor needs besides."""
+    values = [*vars(example.graph).values(), *vars(example.targets).values()]
+    return sum(_TENSOR_BYTES + value.nbytes for value in values if isinstance(value, Tensor))
 
 
 def sizes_of(
