@@ -73,7 +73,8 @@ def whole(server, tmp_path_factory):
         assert _prepare(server, directory) == 0, (directory / "prepare.output").read_text()
         stores.append(store.read_bytes())
         seconds = time.monotonic() - started
-    return Whole(directory, *stores, source.read_bytes(), seconds)
+    old, new = stores
+    return Whole(directory, old, new, source.read_bytes(), seconds)
 
 
 @pytest.mark.parametrize(
