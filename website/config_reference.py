@@ -63,17 +63,15 @@ def _anchor(path: str) -> str:
 
 
 def _table(schema: Schema, prefix: str, definitions: Schema, pages: dict[str, str]) -> list[str]:
-    lines = ["| field | value | default | meaning |", "|---|---|---|---|"]
+    lines = ["| field | meaning | value | default |", "|---|---|---|---|"]
     for name, field in schema["properties"].items():
-        default = _default(name, field, schema.get("required", []))
-        meaning = field.get("description") or _described(field, definitions)
+        anchor = f"{prefix}{name}"
+        grouped = _is_group(field, definitions, pages)
         cells = (
-            f"`{name}`{{ #{prefix}{name} }}"
-            if not _is_group(field, definitions, pages)
-            else f"[`{name}`](#{prefix}{name})",
+            f"[`{name}`](#{anchor})" if grouped else f"`{name}`{{ #{anchor} }}",
+            _sentence(field.get("description") or _described(field, definitions)),
             _value(field, definitions, pages),
-            default,
-            _sentence(meaning),
+            _default(name, field, schema.get("required", [])),
         )
         lines.append("| " + " | ".join(cell.replace("|", r"\|") for cell in cells) + " |")
     return [*lines, ""]
@@ -150,7 +148,9 @@ def _sentence(text: str) -> str:
     """Return the first paragraph of a description, safe in Markdown outside code."""
     first = " ".join(text.split("\n\n")[0].split())
     parts = first.split("`")
-    parts[::2] = [part.replace("*", r"\*").replace("_", r"\_") for part in parts[::2]]
+    parts[::2] = [
+        part.replace("*", r"\*").replace("_", r"\_").replace("[", r"\[") for part in parts[::2]
+    ]
     return "`".join(
         part.replace("<", "&lt;") if i % 2 == 0 else part for i, part in enumerate(parts)
     )

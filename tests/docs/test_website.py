@@ -70,7 +70,7 @@ def test_mathematics_becomes_mathml():
 
 def test_a_field_is_described_with_its_values_default_and_meaning():
     table = config_reference(TrainingConfig, {"Design": "design.md"})
-    assert row(table, "epochs").split("|")[2:4] == [" integer ≥ 1 ", " **required** "]
+    assert row(table, "epochs").split("|")[3:5] == [" integer ≥ 1 ", " **required** "]
     assert "`amsgrad`" in row(table, "optimiser.name")
     assert "Passes over the training set." in row(table, "epochs")
 
@@ -85,7 +85,10 @@ def test_every_command_is_described_with_its_options():
     for command in ("describe", "train", "evaluate", "md", "data check", "probe scan", "study run"):
         assert f"`multiace {command}`" in text
     assert "`--resume`" in text
+    assert "* `evaluate`: Print RMSE and MAE of a model on labelled structures." in text
     assert "$ multiace train botnet.yaml" in text
+    assert r"FILE\[:ATOMS]" in text
+    assert "$ multiace train [OPTIONS]" in text
 
 
 @pytest.mark.parametrize(
