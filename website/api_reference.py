@@ -37,7 +37,11 @@ AREAS: dict[str, Area] = {
         "Structures, neighbour lists, graphs and batches.",
         ("multiace.geometry",),
     ),
-    "data": Area("Data", "Read, check, divide and summarise reference data.", ("multiace.data",)),
+    "data": Area(
+        "Data",
+        "Read, check, divide, summarise, store, make and fetch reference data.",
+        ("multiace.data", "multiace.data.store", "multiace.data.make", "multiace.data.fetch"),
+    ),
     "training": Area(
         "Training", "Train from Python.", ("multiace.training", "multiace.training.loss")
     ),
@@ -66,7 +70,9 @@ AREAS: dict[str, Area] = {
     ),
     "study": Area("Studies", "Ablation studies from Python.", ("multiace.study",)),
     "report": Area(
-        "Reports", "Compose self-contained pages of figures and tables.", ("multiace.report",)
+        "Reports",
+        "Report on runs, or compose self-contained pages of figures and tables.",
+        ("multiace.report.runs", "multiace.report"),
     ),
     "parts": Area(
         "Parts of a model",

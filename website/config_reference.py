@@ -25,41 +25,39 @@ def config_reference(model: type[BaseModel], elsewhere: dict[str, str] | None = 
     definitions = schema.get("$defs", {})
     pages = elsewhere or {}
     lines = ["## Fields", "", *_table(schema, "", definitions, pages)]
-    for path, group in _groups(schema, "", definitions, pages):
-        lines += [f"## `{path}` {{ #{_anchor(path)} }}", ""]
+    for heading, anchor, group in _groups(schema, "", definitions, pages):
+        lines += [f"## `{heading}` {{ #{anchor} }}", ""]
         if description := group.get("description"):
             lines += [_sentence(description), ""]
-        lines += _table(group, _anchor(path) + ".", definitions, pages)
+        lines += _table(group, f"{anchor}.", definitions, pages)
     return "\n".join(lines)
 
 
 def _groups(
     schema: Schema, prefix: str, definitions: Schema, pages: dict[str, str]
-) -> Iterator[tuple[str, Schema]]:
-    """Yield the groups of fields below a schema with their dotted names, depth first."""
+) -> Iterator[tuple[str, str, Schema]]:
+    """Yield heading, anchor and schema of the groups of fields below a schema, depth first."""
     for name, field in schema.get("properties", {}).items():
         for target in _references(field):
             group = definitions[target]
             if "properties" not in group or target in pages or target.startswith("Apart_"):
                 continue
-            path = f"{prefix}{name}"
+            anchor = f"{prefix}{name}"
+            heading = f"{anchor}.NAME" if "additionalProperties" in field else anchor
             kind = group["properties"].get("kind", {}).get("const")
             if kind is not None:
-                path += f": {{kind: {kind}}}"
-            yield path, group
-            yield from _groups(group, f"{prefix}{name}.", definitions, pages)
+                heading, anchor = f"{heading}: {{kind: {kind}}}", f"{anchor}.{kind}"
+            yield heading, anchor, group
+            yield from _groups(group, f"{anchor}.", definitions, pages)
 
 
 def _references(field: Schema) -> list[str]:
     """Return the definitions that a field, or an entry of its mapping, refers to itself."""
-    options = [field, *field.get("anyOf", []), *field.get("oneOf", [])]
+    inner = [*field.get("anyOf", []), *field.get("oneOf", [])]
     if isinstance(field.get("additionalProperties"), dict):
-        options.append(field["additionalProperties"])
-    return [option["$ref"].rpartition("/")[2] for option in options if "$ref" in option]
-
-
-def _anchor(path: str) -> str:
-    return path.replace(": {kind: ", ".").replace("}", "")
+        inner.append(field["additionalProperties"])
+    own = [field["$ref"].rpartition("/")[2]] if "$ref" in field else []
+    return own + [target for option in inner for target in _references(option)]
 
 
 def _table(schema: Schema, prefix: str, definitions: Schema, pages: dict[str, str]) -> list[str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from math_core import LatexToMathML
 
+from multiace.data.make import Recipe
 from multiace.design import Design
 from multiace.study import StudyConfig
 from multiace.training import TrainingConfig
@@ -44,6 +45,12 @@ CONFIG_PAGES = {
         "Every field of a [design](../designs.md): the value of `design` in a training config, or "
         "a file of its own. Fields that may differ by layer take one value, a list with one value "
         "a layer, or `{first: ..., rest: ..., last: ...}`.",
+    ),
+    "recipe": (
+        Recipe,
+        "Recipe",
+        "Every field of a recipe of [`multiace data make`](../making-data.md). Each entry of "
+        "`sets` is of one `kind`.",
     ),
     "study-config": (
         StudyConfig,

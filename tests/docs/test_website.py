@@ -11,6 +11,7 @@ from website.config_reference import config_reference
 from website.links import broken_links
 from website.pages import ROOT, PageError, render_mathematics, stage
 
+from multiace.data.make import Recipe
 from multiace.design import Design
 from multiace.training import TrainingConfig
 
@@ -73,6 +74,12 @@ def test_a_field_is_described_with_its_values_default_and_meaning():
     assert row(table, "epochs").split("|")[3:5] == [" integer ≥ 1 ", " **required** "]
     assert "`amsgrad`" in row(table, "optimiser.name")
     assert "Passes over the training set." in row(table, "epochs")
+
+
+def test_each_kind_of_a_group_has_its_own_table():
+    text = config_reference(Recipe)
+    assert "## `sets.NAME: {kind: md}` { #sets.md }" in text
+    assert "K" in row(text, "sets.md.temperatures")
 
 
 @pytest.mark.parametrize("field", Design.model_fields)
