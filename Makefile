@@ -35,7 +35,7 @@ check: $(VENV)/installed-dev  ## what CI runs
 	$(BIN)/lint-imports
 	$(BIN)/python -m website
 	MULTIACE_TYPECHECK=0 $(PYTEST) --quiet
-	$(PYTEST)
+	$(PYTEST) -m "not slow and not once"
 
 format: $(VENV)/installed-dev  ## rewrite files in the project's format
 	$(BIN)/ruff format .

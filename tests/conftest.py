@@ -1,6 +1,7 @@
 """Settings of every test: the runtime shape checker, one thread, fixed seeds."""
 
 import os
+from pathlib import Path
 
 from hypothesis import settings
 from jaxtyping import install_import_hook
@@ -15,6 +16,19 @@ import torch
 
 settings.register_profile("multiace", deadline=None, derandomize=True, max_examples=25)
 settings.load_profile("multiace")
+
+
+ONCE = ("cli", "demo", "docs", "faults", "report", "study")
+"""Folders whose tests start processes, browsers or whole trainings: they take long, and what they
+compute is checked for shapes elsewhere."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests that CI runs in one of its two passes only."""
+    tests = Path(__file__).parent
+    for item in items:
+        if any(item.path.is_relative_to(tests / folder) for folder in ONCE):
+            item.add_marker(pytest.mark.once)
 
 
 def pytest_configure() -> None:

@@ -147,6 +147,8 @@ class Contest:
         expected = function(*arguments, mode="eager")
         for mode in self.options.modes_of(self.case.peer, purpose):
             start, name = time.monotonic(), f"{purpose} {mode}"
+            if name in self.failures:
+                continue
             try:
                 with _patience(self.options.patience):
                     result = function(*arguments, mode=mode)

@@ -30,6 +30,7 @@ def test_a_run_leaves_what_its_table_says(tmp_path):
         "checkpoints",
         "model.safetensors",
         "errors.json",
+        "cost.json",
     }
     assert (
         read_config(result.out / "config.yaml")

@@ -81,6 +81,9 @@ def report(
 def named_runs(texts: list[str]) -> list[tuple[str, Path]]:
     """Return name and directory of each run; directories of one name are told apart by parents.
 
+    Raises:
+        RunError: a directory is given twice.
+
     Example:
         >>> [name for name, _ in named_runs(["MACE=runs/a", "runs/b", "old/b"])]
         ['MACE', 'runs/b', 'old/b']
@@ -96,7 +99,9 @@ def named_runs(texts: list[str]) -> list[tuple[str, Path]]:
     named = [(str(p) if names.count(n) > 1 else n, p) for n, p in named]
     twice = sorted({str(path) for _, path in named if [p for _, p in named].count(path) > 1})
     if twice:
-        raise typer.BadParameter(f"{twice[0]} is given twice.")
+        from multiace.report.runs.run import RunError
+
+        raise RunError(f"{twice[0]} is given twice. Name each run directory once.")
     return named
 
 
