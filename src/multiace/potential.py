@@ -126,7 +126,7 @@ class Potential(nn.Module):
         return sum(weights.numel() for weights in self.parameters())
 
     def forward(self, graph: Graph, *, forces: bool = True, stress: bool = False) -> Prediction:
-        """Evaluate a batch.
+        """Evaluate a batch, in the dtype of the weights: within `torch.autocast` too.
 
         Args:
             graph: structures, on the device of the model.
@@ -134,7 +134,8 @@ class Potential(nn.Module):
             stress: also evaluate stress.
         """
         differentiate = torch.is_grad_enabled()
-        with torch.set_grad_enabled(differentiate or forces or stress):
+        own_precision = torch.autocast(graph.edge_vectors.device.type, enabled=False)
+        with own_precision, torch.set_grad_enabled(differentiate or forces or stress):
             edge_vectors = graph.edge_vectors.to(self.dtype)
             if forces or stress:
                 edge_vectors = edge_vectors.detach().requires_grad_()

@@ -15,6 +15,7 @@ from multiace.checkpoint import save_model
 from multiace.cli.main import app
 from multiace.data import read_structures
 from multiace.device import DeviceError
+from multiace.elements import ElementError
 
 
 @pytest.fixture
@@ -116,3 +117,10 @@ def test_a_store_has_the_errors_of_its_source(model, data, tmp_path):
         assert result.exit_code == 0, result.output
         found.append(json.loads(out.read_text()))
     assert found[0] == found[1]
+
+
+def test_an_element_that_the_model_does_not_know_is_named_with_its_frame(model, data):
+    data.write_text(data.read_text() + data.read_text().replace("C  ", "S  ").replace("O  ", "Se "))
+    result = CliRunner().invoke(app, ["evaluate", str(model), str(data)])
+    assert isinstance(result.exception, ElementError)
+    assert f"{data}:3 contains S, Se, which the model does not know" in str(result.exception)

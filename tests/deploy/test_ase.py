@@ -102,6 +102,8 @@ def test_nothing_is_computed_again_until_something_moves(ethanol, monkeypatch):
     ethanol.get_forces()
     ethanol.set_initial_charges(np.ones(len(ethanol)))
     ethanol.get_potential_energies()
+    ethanol.info["note"] = "changed"
+    ethanol.get_potential_energy()
     assert len(calls) == 1
     ethanol.positions[0] += 0.01
     assert ethanol.get_potential_energy() != first
@@ -110,6 +112,15 @@ def test_nothing_is_computed_again_until_something_moves(ethanol, monkeypatch):
     ethanol.pbc = True
     ethanol.get_stress()
     assert len(calls) == 3
+    ethanol.pbc = (True, True, False)
+    ethanol.get_forces()
+    assert len(calls) == 4
+
+
+@pytest.mark.parametrize("name", ["dipole", "charges", "magmom"])
+def test_what_a_potential_does_not_predict_is_refused(ethanol, name):
+    with pytest.raises(PropertyNotImplementedError):
+        ethanol.calc.get_property(name, ethanol)
 
 
 def test_an_element_the_potential_does_not_know_is_named(random_potential):

@@ -186,3 +186,9 @@ def test_atoms_far_outside_the_box_keep_the_order(rng):
     inside = Structure(structure.numbers, positions, cell, structure.pbc)
     counts = [np.bincount(neighbour_list(s, CUTOFF).receivers) for s in (structure, inside)]
     np.testing.assert_array_equal(*counts)
+
+
+def test_edges_are_numbered_in_64_bits(structure):
+    found = neighbour_list(structure, CUTOFF)
+    for numbers in (found.senders, found.receivers, found.shifts):
+        assert numbers.dtype == np.int64

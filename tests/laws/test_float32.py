@@ -14,8 +14,9 @@ from tests.laws.potentials import (
 from tests.laws.systems import CHIRAL, EVERYTHING, METHANOL, SILICON
 
 from multiace.analysis.precision import float32_errors
-from multiace.analysis.site_terms import terms_of_atoms
+from multiace.analysis.site_terms import structure_graph, terms_of_atoms
 from multiace.analysis.symmetry import symmetry
+from multiace.plan import Plan
 from multiace.potential import Potential
 from multiace.presets import PRESETS
 
@@ -53,3 +54,26 @@ def test_total_energies_keep_their_digits_in_float32() -> None:
     for structure in (METHANOL, SILICON):
         exact = abs(evaluate(potential, structure).energy)
         assert float32_errors(potential, [structure]).energy.largest < 1e-8 * exact
+
+
+@pytest.mark.parametrize("kernels", ["auto", "reference"])
+@pytest.mark.parametrize("planned", [False, True])
+def test_autocast_changes_not_a_bit(kernels: str, planned: bool) -> None:
+    exact = named_potential("botnet")
+    single = Potential(
+        exact.design, exact.elements, exact.statistics, dtype=torch.float32, kernels=kernels
+    )
+    evaluate_graph = Plan(single).evaluate if planned else single
+    graph = structure_graph(single, [CHIRAL])
+    predictions = []
+    for lowered in (False, True):
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=lowered):
+            predictions.append(evaluate_graph(graph, forces=True, stress=False))
+    assert torch.equal(predictions[0].energies, predictions[1].energies)
+    assert torch.equal(predictions[0].forces, predictions[1].forces)
+
+
+def test_matrix_products_are_not_rounded_to_tf32() -> None:
+    evaluate(named_potential("botnet"), CHIRAL)
+    assert torch.get_float32_matmul_precision() == "highest"
+    assert not torch.backends.cuda.matmul.allow_tf32

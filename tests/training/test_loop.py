@@ -241,6 +241,20 @@ def test_handlers_of_the_caller_are_put_back():
     assert [signal.getsignal(number) for number in StopRequest.SIGNALS] == before
 
 
+def test_a_second_signal_ends_the_process_at_once(monkeypatch):
+    class Ended(BaseException):
+        pass
+
+    def end(code):
+        raise Ended(code)
+
+    monkeypatch.setattr(os, "_exit", end)
+    with StopRequest():
+        os.kill(os.getpid(), signal.SIGTERM)
+        with pytest.raises(Ended, match="130"):
+            os.kill(os.getpid(), signal.SIGINT)
+
+
 def test_batches_hold_every_structure_once(tmp_path):
     seen = []
     original = loop.collate

@@ -214,3 +214,36 @@ def test_every_structure_is_validated_once(tmp_path):
     assert indices == list(range(5))
     sources = [data.validation.source(index) for index in indices]
     assert sources == [structure.source for structure in sets.validation]
+
+
+@pytest.mark.parametrize("structures", [1, 20], ids=["alone", "with others"])
+def test_isolated_atoms_that_are_trained_on_leave_everything_finite(tmp_path, structures):
+    tiny.write(tmp_path / "train.xyz", [*tiny.molecules(9), *ATOMS])
+    config = tiny.config(
+        tmp_path,
+        epochs=1,
+        batch={"structures": structures},
+        design={"energy": {"reference": "given"}},
+    )
+    result = train(config, progress="none")
+    assert np.isfinite([result.history[0].train_loss, result.history[0].valid_loss]).all()
+    assert all(torch.isfinite(weights).all() for weights in result.potential.parameters())
+    assert not list(result.out.glob("not-finite-*.json"))
+    assert result.potential.statistics.mean_neighbours == 2.0
+
+
+def test_a_cutoff_that_no_neighbour_is_within_is_an_error_before_training(tmp_path):
+    with pytest.raises(DataError, match="no atom has a neighbour within the cutoff"):
+        train(tiny.config(tmp_path, design={"cutoff": 0.3}), progress="none")
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("batch", [{"structures": 9}, {"structures": None, "atoms": 100}])
+def test_a_batch_that_holds_the_whole_training_set_is_said(tmp_path, batch):
+    result = train(tiny.config(tmp_path, epochs=1, batch=batch), progress="none")
+    assert result.history[0].step == 1
+    log = (result.out / "log.txt").read_text()
+    unit = next(name for name, limit in batch.items() if limit)
+    assert f"batch.{unit} is {batch[unit]}, and the whole training set has" in log
+    smaller = tiny.config(tmp_path, epochs=1, out=str(tmp_path / "smaller"))
+    assert "batch." not in (train(smaller, progress="none").out / "log.txt").read_text()

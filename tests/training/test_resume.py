@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 import yaml
 from tests.training import runs, tiny
 
-from multiace.checkpoint import load_model
+from multiace.checkpoint import load_model, write_tensors
 from multiace.training import ResumeError, train
 
 CASES = {
@@ -124,6 +126,33 @@ def test_other_data_of_the_same_name_are_refused(tmp_path):
     tiny.write(tmp_path / "train.xyz", tiny.molecules(12, seed=3))
     with pytest.raises(ResumeError, match="sha256"):
         train(tiny.config(tmp_path, epochs=2), resume=True, progress="none")
+
+
+def test_another_element_in_the_data_is_named(tmp_path):
+    train(tiny.config(tmp_path, epochs=1), progress="none")
+    carbon = replace(tiny.molecules(1)[0], numbers=np.array([6, 1, 1]))
+    tiny.write(tmp_path / "train.xyz", [*tiny.molecules(12), carbon])
+    config = tiny.config(tmp_path, epochs=2, data={"unit_check": False})
+    with pytest.raises(ResumeError, match=r'elements: \["H", "O"\] -> \["H", "C", "O"\]'):
+        train(config, resume=True, progress="none")
+
+
+@pytest.mark.parametrize("other", ["older", "foreign"])
+def test_a_checkpoint_with_other_options_than_this_version_has(tmp_path, other):
+    train(tiny.config(tmp_path, epochs=1), progress="none")
+    path = runs.last_checkpoint(tmp_path / "run")
+    content, tensors = runs.read_tensors(path, "checkpoint")
+    if other == "older":
+        del content["config"]["radial_grid"], content["config"]["design"]["energy"]["zbl"]
+    else:
+        content["config"]["annealing"] = 3
+    write_tensors(path, "checkpoint", tensors, content)
+    longer = tiny.config(tmp_path, epochs=2)
+    if other == "older":
+        assert len(train(longer, resume=True, progress="none").history) == 2
+        return
+    with pytest.raises(ResumeError, match=r"another version.*\n'annealing' is not an option"):
+        train(longer, resume=True, progress="none")
 
 
 def test_the_same_data_of_another_name_are_taken(tmp_path):

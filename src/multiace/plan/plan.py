@@ -361,25 +361,26 @@ class Plan:
         return self._vectors.gradient
 
     def evaluate(self, graph: Graph, *, forces: bool = True, stress: bool = False) -> Prediction:
-        """Evaluate structures as `Potential` does.
+        """Evaluate structures as `Potential` does, in the dtype of the weights.
 
         Args:
             graph: structures.
             forces: also evaluate forces.
             stress: also evaluate stress.
         """
-        vectors = graph.edge_vectors.to(self.dtype)
-        self.begin(vectors, graph.senders, graph.receivers, graph.species, graph.n_nodes)
-        for t in range(1, self.n_layers + 1):
-            self.forward_layer(t)
-        terms = self.energies()
-        by_edge = None
-        if forces or stress:
-            self.begin_reverse()
-            for t in range(self.n_layers, 0, -1):
-                self.reverse_layer(t)
-            by_edge = self.gradient()
-        return prediction_of(graph, vectors, terms, by_edge, forces=forces, stress=stress)
+        with torch.autocast(graph.edge_vectors.device.type, enabled=False):
+            vectors = graph.edge_vectors.to(self.dtype)
+            self.begin(vectors, graph.senders, graph.receivers, graph.species, graph.n_nodes)
+            for t in range(1, self.n_layers + 1):
+                self.forward_layer(t)
+            terms = self.energies()
+            by_edge = None
+            if forces or stress:
+                self.begin_reverse()
+                for t in range(self.n_layers, 0, -1):
+                    self.reverse_layer(t)
+                by_edge = self.gradient()
+            return prediction_of(graph, vectors, terms, by_edge, forces=forces, stress=stress)
 
 
 def _quotient(a: Tensor, density: Tensor) -> list[Tensor]:

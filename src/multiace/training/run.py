@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ from multiace.device import find_device
 from multiace.elements import symbol_of
 from multiace.potential import Potential
 from multiace.training.config import TrainingConfig
+from multiace.training.examples import TrainingData, batch_sizes
 from multiace.training.fine_tuning import Origin, start_from
 from multiace.training.interrupt import StopRequest, TrainingInterrupted
 from multiace.training.log import (
@@ -45,9 +47,10 @@ from multiace.training.prepare import (
     statistics_of,
     summary,
 )
-from multiace.training.read_config import ConfigError, read_config
+from multiace.training.read_config import ConfigError, make_config, read_config
 from multiace.training.run_directory import (
     FREE_ON_RESUME,
+    ResumeError,
     RunDirectory,
     check_same_run,
     environment,
@@ -128,7 +131,7 @@ def train(
         checkpoint = directory.load() if resume else None
         if checkpoint is not None:
             path, content, _ = checkpoint
-            check_same_run(path, content["config"], config.to_dict(), FREE_ON_RESUME)
+            check_same_run(path, _config_of(path, content), config.to_dict(), FREE_ON_RESUME)
         origin = _origin(directory, checkpoint, resume, from_model)
         _check_refit(config, origin)
         sets = read_sets(config, notes.append)
@@ -147,6 +150,22 @@ def train(
         notes.append(f"Kernels: {state.potential.kernels.label}.")
         notes += _grid_note(config, state.potential)
         return _run(config, directory, sets, state, origin, progress, notes)
+
+
+def _config_of(path: Path, content: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the config of a checkpoint; options that it is too old to have are at their defaults.
+
+    Raises:
+        ResumeError: it has options or values that this version does not take.
+    """
+    try:
+        return make_config(content["config"]).to_dict()
+    except ConfigError as error:
+        raise ResumeError(
+            f"{path} was written by another version of multiace, with settings that this one does "
+            f"not take:\n{error}\nGo on with that version, or begin a new run in another directory "
+            "(with --from to start from this model)."
+        ) from None
 
 
 def _check_refit(config: TrainingConfig, origin: Origin | None) -> None:
@@ -247,6 +266,18 @@ def _grid_note(config: TrainingConfig, potential: Potential) -> list[str]:
     ]
 
 
+def _batch_note(config: TrainingConfig, data: TrainingData) -> str | None:
+    """Say that a batch holds everything, if it does."""
+    sizes, limit = batch_sizes(data.training, config.batch)
+    if sum(sizes) > limit or len(sizes) == 1:
+        return None
+    unit, _ = config.batch.limit
+    return (
+        f"Warning: batch.{unit} is {limit:,}, and the whole training set has {sum(sizes):,} "
+        f"{unit}: each step follows all structures, one step an epoch."
+    )
+
+
 def _run(
     config: TrainingConfig,
     directory: RunDirectory,
@@ -281,7 +312,7 @@ def _run(
         history=history,
     ) as log:
         estimate = estimate_memory(state, data.training, config)
-        for note in (*notes, str(estimate), estimate.check()):
+        for note in (*notes, _batch_note(config, data), str(estimate), estimate.check()):
             if note is not None:
                 log.note(note)
         with StopRequest() as stop:
