@@ -62,7 +62,7 @@ def results(n_seeds=3, curve=CONVERGED, effect=EFFECT, unfinished=0, kind="grid"
         fit_effects(
             [o.levels for o in outcomes],
             [o.seed for o in outcomes],
-            [r.log_error(o) for o in outcomes],
+            [r.log_value(o) for o in outcomes],
             (2, 2),
             identification.identified,
         )

@@ -133,10 +133,14 @@ def as_text(cell: Cell, digits: int = 3) -> str:
     Example:
         >>> [as_text(cell) for cell in (1234, 0.012345, 56.78, Uncertain(31.25, 0.4), None)]
         ['1,234', '0.0123', '56.8', '31.2 ± 0.4', '–']
+        >>> as_text(Uncertain(5.7e-14, 8.04e-14))
+        '5.7e-14 ± 8.0e-14'
     """
     if cell is None:
         return "–"
     if isinstance(cell, Uncertain):
+        if 0.0 < max(abs(cell.value), cell.error) < 1e-4:
+            return f"{cell.value:.1e} ± {cell.error:.1e}"
         decimals = _decimals(cell.error, 1)
         return f"{cell.value:,.{decimals}f} ± {cell.error:.{decimals}f}"
     if isinstance(cell, Tag):

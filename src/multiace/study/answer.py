@@ -130,7 +130,11 @@ def _basis(results: Results) -> str:
         f"This rests on {len(outcomes)} runs of {len(results.cells)} cells with {n_seeds} "
         f"seed{'s' if n_seeds != 1 else ''}" + (f", {failed} runs having failed" if failed else "")
     ]
-    spread = [100.0 * (math.exp(f.residual) - 1.0) for f in results.fits if f.residual is not None]
+    spread = [
+        100.0 * (math.exp(fit.residual) - 1.0)
+        for response, fit in zip(results.responses, results.fits, strict=False)
+        if fit.residual is not None and response.domain != "probe"
+    ]
     if spread:
         compared = sum(len(fit.effects) for fit in results.fits)
         parts.append(

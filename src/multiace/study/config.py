@@ -7,6 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, model_validator
 
+from multiace.study.probe_options import Probe
+
 Positive = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 Count = Annotated[int, Field(ge=1, strict=True)]
 Seed = Annotated[int, Field(ge=0, lt=2**63, strict=True)]
@@ -143,6 +145,9 @@ class Evaluations(_Group):
     scans: dict[str, Scan] = Field(
         default_factory=dict, description="Name -> path through configurations."
     )
+    probes: dict[str, Probe] = Field(
+        default_factory=dict, description="Name -> probe of every model, and its options."
+    )
     compare: Literal["energy", "energy_per_atom", "forces"] = Field(
         default="forces", description="Error that effects on test sets are computed of."
     )
@@ -168,11 +173,11 @@ class Evaluations(_Group):
 
     @model_validator(mode="after")
     def _check(self) -> Evaluations:
-        names = [*self.in_domain, *self.out_of_domain, *self.scans]
+        names = [*self.in_domain, *self.out_of_domain, *self.scans, *self.probes]
         twice = sorted({name for name in names if names.count(name) > 1})
         if twice:
             raise ValueError(
-                f"{twice[0]!r} names two evaluations. Give every test set and scan its own name."
+                f"{twice[0]!r} names two evaluations. Give every test set, scan and probe its own."
             )
         return self
 

@@ -63,7 +63,7 @@ def estimate(study: Study, timer: Callable[[Cell], Measurement] | None = None) -
         StudyError: a training could not be timed.
         DataError: data that cannot be trained on.
     """
-    check_evaluations(evaluations_of(study))
+    check_evaluations(evaluations_of(study), study.places)
     timer = timer or (lambda cell: measure_cell(study, cell))
     costs = Costs(study)
     plan = study.config.plan

@@ -1,4 +1,4 @@
-"""Judge the model of a run: errors on test sets, energies along scans, measured cost."""
+"""Judge the model of a run: errors on test sets, energies along scans, cost, and probes."""
 
 from __future__ import annotations
 
@@ -10,20 +10,26 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from pydantic import TypeAdapter
 
 from multiace.analysis import predict
 from multiace.analysis.errors import REPORT_UNITS, Deviation, compare
 from multiace.checkpoint import load_model
+from multiace.data import DataError
 from multiace.data.extxyz import LabelNames
 from multiace.data.strict import read_files
 from multiace.geometry import Structure
 from multiace.potential import Potential
-from multiace.study.errors import StudyError
+from multiace.probes import surface
+from multiace.study.errors import Places, StudyError
+from multiace.study.probe_options import NOT_IN_IDENTITY, Probe
 from multiace.study.study import Study, file_hash
 from multiace.training.config import Keys
 from multiace.units import MEV
 
 _REPEATS = 3
+_PROBE: TypeAdapter[Probe] = TypeAdapter(Probe)
 _TIMED_STRUCTURES = 20
 
 
@@ -50,7 +56,21 @@ def evaluations_of(study: Study) -> dict[str, dict[str, Any]]:
             "coordinate": coordinate,
         }
     for content in found.values():
-        identity = [content["kind"], [file_hash(f) for f in content["files"]], keys]
+        content["identity"] = [content["kind"], [file_hash(f) for f in content["files"]], keys]
+    for name, probe in evaluations.probes.items():
+        files = [file for _, file in probe.files]
+        reference = [file_hash(file) for _, file in probe.models]
+        decisive = probe.model_dump(mode="json", exclude_defaults=True, exclude=NOT_IN_IDENTITY)
+        found[name] = {
+            "kind": "probe",
+            "domain": "probe",
+            "files": files,
+            **reading,
+            "options": probe.model_dump(mode="json"),
+            "identity": ["probe", decisive, [file_hash(f) for f in files], reference],
+        }
+    for content in found.values():
+        identity = content.pop("identity")
         digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()
         content["id"] = f"{content['kind']}-{digest[:16]}"
     return found
@@ -68,9 +88,11 @@ def evaluate(
         kernels: what it computes with.
 
     Returns:
-        Plain data: errors by quantity in meV units for a test; energies in eV for a scan. What
-        cannot be predicted has its reason under `failed`.
+        Plain data: errors by quantity in meV units for a test; energies in eV for a scan; numbers
+        with unit and meaning for a probe. What cannot be predicted has its reason under `failed`.
     """
+    if evaluation["kind"] == "probe":
+        return _probe(model, evaluation, device, kernels)
     potential = load_model(model, device=device, kernels=kernels)
     structures = read(evaluation)
     try:
@@ -87,39 +109,77 @@ def read(evaluation: Mapping[str, Any]) -> list[Structure]:
     Raises:
         DataError: files that cannot be read, or are wrong.
     """
-    reading = read_files(
+    return [structure for structures in _sets(evaluation) for structure in structures]
+
+
+def _sets(evaluation: Mapping[str, Any]) -> tuple[Sequence[Structure], ...]:
+    """Return the structures of each file of an evaluation."""
+    if not evaluation["files"]:
+        return ()
+    return read_files(
         evaluation["files"],
         LabelNames(**evaluation["keys"]),
         unit_check=evaluation["unit_check"],
         duplicates=False,
-    )
-    return [structure for structures in reading.sets for structure in structures]
+    ).sets
 
 
-def check_evaluations(evaluations: Mapping[str, Mapping[str, Any]]) -> None:
+def check_evaluations(
+    evaluations: Mapping[str, Mapping[str, Any]], places: Places | None = None
+) -> None:
     """Read everything that models will be judged on, so that nothing is wrong after training.
 
     Args:
         evaluations: as `evaluations_of` returns them.
+        places: where they are written.
 
     Raises:
         DataError: files that cannot be read, or are wrong.
-        StudyError: a coordinate of atoms that are not there, or a test set without labels.
+        StudyError: a coordinate of atoms that are not there, a test set without labels, or options
+            of a probe that its structures cannot meet.
     """
+    places = places or Places()
     for name, content in evaluations.items():
+        if content["kind"] == "probe":
+            _check_probe(name, content, places)
+            continue
         structures = read(content)
         if all(s.labels.energy is None and s.labels.forces is None for s in structures):
             raise StudyError(
                 f"evaluations: none of the structures of {name!r} has an energy or forces to "
                 "compare with. Set base.data.keys to the names of the labels."
+                + places.at(f"evaluations.{content['domain']}.{name}")
             )
         atoms = content.get("coordinate")
         fewest = min(structure.n_atoms for structure in structures)
         if atoms is not None and not 0 <= min(atoms) <= max(atoms) < fewest:
             raise StudyError(
                 f"evaluations.scans.{name}.coordinate is {atoms}, but its structures have "
-                f"{fewest} atoms. Count from 0."
+                f"{fewest} atoms. Count from 0.{places.at(f'evaluations.scans.{name}')}"
             )
+
+
+def _check_probe(name: str, content: Mapping[str, Any], places: Places) -> None:
+    try:
+        _PROBE.validate_python(content["options"]).check(_sets(content))
+    except DataError:
+        raise  # it names the file and the line in it
+    except ValueError as error:
+        key = f"evaluations.probes.{name}"
+        raise StudyError(f"{key}: {error}{places.at(key)}") from None
+
+
+def _probe(model: Path, evaluation: Mapping[str, Any], device: str, kernels: str) -> dict[str, Any]:
+    """Return the numbers of a probe; its tables and curves are those of `multiace probe`."""
+    probe = _PROBE.validate_python(evaluation["options"])
+    dtype = getattr(torch, probe.dtype)
+    potential = load_model(model, dtype=dtype, device=device, kernels=kernels)
+    sets = _sets(evaluation)
+    try:
+        found = probe.ask(surface(potential), sets).to_json()
+    except ValueError as error:
+        return {"failed": str(error)}
+    return {key: found[key] for key in ("probe", "settings", "numbers")}
 
 
 def _test(potential: Potential, structures: Sequence[Structure]) -> dict[str, Any]:

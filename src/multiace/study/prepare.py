@@ -132,7 +132,7 @@ def write_plan(
     ledger, costs = Ledger(out), Costs(study)
     evaluations = evaluations_of(study)
     if (read_json(ledger.plan_path) or {}).get("evaluations") != evaluations:
-        check_evaluations(evaluations)
+        check_evaluations(evaluations, study.places)
     (out / "runs").mkdir(parents=True, exist_ok=True)
     if study.places.name:
         shutil.copyfile(study.places.name, out / "study.yaml")

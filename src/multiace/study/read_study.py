@@ -21,6 +21,7 @@ from multiace.study.config import StudyConfig
 from multiace.study.errors import Places, StudyError
 from multiace.study.factors import RESERVED, Factor, check_factors, compound_levels
 from multiace.study.model_matrix import identify
+from multiace.study.probe_options import PROBES
 from multiace.study.study import Cell, Study, cell_name
 from multiace.training import ConfigError, make_config
 from multiace.training.read_config import parse_yaml
@@ -83,6 +84,7 @@ def make_study(content: Mapping[str, Any], places: Places | None = None) -> Stud
         StudyError: all that is wrong with a part of it.
     """
     places = places or Places()
+    _check_probes(content, places)
     try:
         config = StudyConfig.model_validate(dict(content))
     except ValidationError as error:
@@ -120,6 +122,33 @@ def make_study(content: Mapping[str, Any], places: Places | None = None) -> Stud
         _refuse_confounding(study)
     check_files(study)
     return study
+
+
+def _check_probes(content: Mapping[str, Any], places: Places) -> None:
+    """Refuse options of probes, each in the words of its own probe."""
+    evaluations = content.get("evaluations")
+    named = evaluations.get("probes", {}) if isinstance(evaluations, Mapping) else {}
+    problems = []
+    for name, options in named.items() if isinstance(named, Mapping) else ():
+        key = f"evaluations.probes.{name}"
+        probe = options.get("probe") if isinstance(options, Mapping) else None
+        if probe not in PROBES:
+            close = difflib.get_close_matches(str(probe), PROBES, n=1)
+            hint = f"Did you mean {close[0]!r}?" if close else f"There are {', '.join(PROBES)}."
+            what = f"names no probe: {probe!r}" if probe is not None else "names no probe"
+            problems.append(f"{key} {what}. {hint}{places.at(key)}")
+            continue
+        try:
+            PROBES[probe].model_validate(options)
+        except ValidationError as error:
+            start = f"{key}."
+            lines = {k.removeprefix(start): p for k, p in places.all().items() if start in k}
+            found = error_messages(
+                error, PROBES[probe], options, places=lines, option=f"an option of {probe}"
+            )
+            problems += [f"{key}: {m}{'' if m.endswith(')') else places.at(key)}" for m in found]
+    if problems:
+        raise StudyError("\n".join(problems[:MAX_ERRORS]))
 
 
 def _base(config: StudyConfig, places: Places) -> dict[str, Any]:
@@ -336,3 +365,6 @@ def _files(study: Study) -> Iterator[tuple[str, str]]:
             yield from ((f"evaluations.{group}.{name}", file) for file in files)
     for name, scan in evaluations.scans.items():
         yield f"evaluations.scans.{name}", scan.file
+    for name, probe in evaluations.probes.items():
+        for option, file in (*probe.files, *probe.models):
+            yield f"evaluations.probes.{name}.{option}", file

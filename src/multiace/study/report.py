@@ -25,7 +25,6 @@ from multiace.report import (
     Section,
     Table,
     Text,
-    Uncertain,
     series_colour,
     series_dash,
     write_page,
@@ -35,6 +34,8 @@ from multiace.report.table import Cell as TableCell
 from multiace.study.answer import answer, obstacle_to_ranking, percent
 from multiace.study.confounding import identification_notes
 from multiace.study.evaluate import coordinate, read
+from multiace.study.over_seeds import over_seeds
+from multiace.study.probe_tables import probe_tables
 from multiace.study.results import Outcome, Response, Results, read_results
 from multiace.study.statistics import Fit, pareto_front
 
@@ -66,6 +67,7 @@ def study_page(results: Results) -> Page:
             Section("Cells", tuple(_cell_table(results))),
             Section("Training", tuple(_curves(results))),
             Section("Scans", tuple(_scans(results))),
+            Section("Probes", tuple(probe_tables(results))),
             Section("Runs", tuple(_runs(results))),
         ),
         footer=f"multiace study report {results.path}",
@@ -104,7 +106,7 @@ def _facts(results: Results) -> list[tuple[str, str]]:
             rows.append(
                 (
                     f"residual, {response.name}",
-                    f"{_change(fit.residual):.1f} % of the error of a run, "
+                    f"{_change(fit.residual):.1f} % in one run, "
                     f"{fit.degrees} degrees of freedom, scatter of "
                     + ("cells" if fit.error_term == "cells" else "seeds and cells"),
                 )
@@ -127,7 +129,8 @@ def _effects(results: Results) -> list[Figure | Table]:
         return []
     panels = tuple(_effect_panel(results, response, fit) for response, fit in shown)
     caption = (
-        "Change of the error against the first level of the factor, averaged over the others. "
+        "Change of the error, or of the number of a probe, against the first level of the factor, "
+        "averaged over the others. "
         "Bars are 95 % t intervals, not corrected for the number of comparisons; small dots are "
         "single seeds."
     )
@@ -165,7 +168,8 @@ def _effect_panel(results: Results, response: Response, fit: Fit) -> Panel:
         marks.append(
             Points(ratios[mine], places[mine], colour=series_colour(factor), size=5.0, notes=notes)
         )
-    axes = Axis("change of the error (%)"), Axis("", ticks=labels)
+    what = response.quantity if response.domain == "probe" else "the error"
+    axes = Axis(f"change of {what} (%)"), Axis("", ticks=labels)
     return Panel(response.name, *axes, tuple(marks))
 
 
@@ -203,9 +207,9 @@ def _effect_table(results: Results, shown: Sequence[tuple[Response, Fit]]) -> Ta
                 )
             )
     caption = (
-        "Changes of the error with 95 % t intervals of the linear model blocked by seed; standard "
-        "deviations of the paired differences of log errors over seeds divide by n − 1; Holm's "
-        "correction is for all rows."
+        "Changes of the error or number with 95 % t intervals of the linear model blocked by "
+        "seed; standard deviations of the paired differences of logarithms over seeds divide by "
+        "n − 1; Holm's correction is for all rows."
     )
     return Table("effects_table", "Effects", columns, tuple(rows), caption)
 
@@ -281,14 +285,14 @@ def _plane(results: Results) -> list[Figure]:
 
 
 def _mean_error(response: Response, outcomes: Sequence[Outcome]) -> float:
-    logs = [response.log_error(outcome) for outcome in outcomes]
+    logs = [response.log_value(outcome) for outcome in outcomes]
     return math.exp(sum(logs) / len(logs)) if logs else math.nan
 
 
 def _front(results: Results) -> list[Figure]:
-    if not results.responses:
+    response = next((r for r in results.responses if r.domain != "probe"), None)
+    if response is None:
         return []
-    response = results.responses[0]
     costs = (
         ("measured energy and forces (µs/atom)", lambda o: o.microseconds_per_atom or math.nan),
         ("parameters", lambda o: float(o.parameters)),
@@ -365,7 +369,7 @@ def _cell_table(results: Results) -> list[Table]:
         outcomes = results.of_cell(cell)
         levels = [f.levels[l] for f, l in zip(results.factors, outcomes[0].levels, strict=True)]
         row: list[TableCell] = [cell] if is_path else list(levels)
-        row += [_uncertain([o.errors[key] for o in outcomes if key in o.errors]) for key in wanted]
+        row += [over_seeds([o.errors[key] for o in outcomes if key in o.errors]) for key in wanted]
         times = [o.microseconds_per_atom for o in outcomes if o.microseconds_per_atom is not None]
         row += [
             len(outcomes),
@@ -380,14 +384,6 @@ def _cell_table(results: Results) -> list[Table]:
         "error of a run fell by more than 5 % in the last fifth of training."
     )
     return [Table("cells", "Cells", tuple(columns), tuple(rows), caption)] if rows else []
-
-
-def _uncertain(values: Sequence[float]) -> TableCell:
-    if not values:
-        return None
-    if len(values) == 1:
-        return values[0]
-    return Uncertain(float(np.mean(values)), float(np.std(values, ddof=1)))
 
 
 def _curves(results: Results) -> list[Figure]:

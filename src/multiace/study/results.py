@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +23,9 @@ LAST_PART = 0.2
 
 STILL_FALLING = 0.05
 """Relative decrease of the validation error there, from which on a run was not finished."""
+
+NO_SCATTER = 1e-9
+"""Residual of logarithms that is none: rounding."""
 
 
 @dataclass(frozen=True)
@@ -43,6 +46,7 @@ class Outcome:
         parameters: of the model.
         flops_per_atom: counted operations of energies and forces.
         curve: (epoch, seconds, validation error) of each validation.
+        probes: probe -> its numbers: name -> value, unit and meaning.
     """
 
     name: str
@@ -58,6 +62,7 @@ class Outcome:
     parameters: int
     flops_per_atom: float
     curve: tuple[tuple[float, float, float], ...]
+    probes: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
 
     @property
     def is_falling(self) -> bool:
@@ -71,10 +76,10 @@ class Response:
 
     Args:
         name: how it is called.
-        domain: in_domain, out_of_domain or scan.
-        evaluations: whose errors are averaged, as logarithms.
-        quantity: whose error.
-        unit: of the error.
+        domain: in_domain, out_of_domain, scan or probe.
+        evaluations: whose errors are averaged, as logarithms; the name of a probe.
+        quantity: whose error; the name of a number.
+        unit: of the error or number.
     """
 
     name: str
@@ -83,12 +88,18 @@ class Response:
     quantity: str
     unit: str
 
-    def log_error(self, outcome: Outcome) -> float:
-        """Return the mean of the log errors; NaN where one is missing."""
-        errors = [outcome.errors.get((name, self.quantity), math.nan) for name in self.evaluations]
-        if not all(error > 0 for error in errors):
+    def log_value(self, outcome: Outcome) -> float:
+        """Return the mean of the logarithms; NaN where a number is missing or not positive."""
+        values = [self._value(outcome, name) for name in self.evaluations]
+        if not all(value > 0 for value in values):
             return math.nan
-        return sum(map(math.log, errors)) / len(errors)
+        return sum(map(math.log, values)) / len(values)
+
+    def _value(self, outcome: Outcome, name: str) -> float:
+        if self.domain != "probe":
+            return outcome.errors.get((name, self.quantity), math.nan)
+        value = outcome.probes.get(name, {}).get(self.quantity, {}).get("value")
+        return math.nan if value is None else float(value)
 
 
 @dataclass(frozen=True)
@@ -104,8 +115,9 @@ class Results:
         evaluations: content of each.
         status: of all runs.
         outcomes: of the runs that are done.
-        responses: in domain, out of domain and along scans, as far as there are any.
+        responses: in domain, out of domain, along scans and of probes, as far as there are any.
         fits: the statistics of each response, corrected together; none for a search.
+        tabulated: numbers of probes that have no effects although they were asked for, and why.
     """
 
     path: Path
@@ -118,6 +130,7 @@ class Results:
     outcomes: tuple[Outcome, ...]
     responses: tuple[Response, ...]
     fits: tuple[Fit, ...]
+    tabulated: tuple[tuple[Response, str], ...] = ()
 
     @property
     def cells(self) -> list[str]:
@@ -179,11 +192,22 @@ def read_results(out: str | Path) -> Results:
     )
     responses = _responses(config, plan["evaluations"], outcomes)
     identification, fits = None, ()
+    tabulated: tuple[tuple[Response, str], ...] = ()
     if config.plan.kind != "search":
         sizes = tuple(len(factor.levels) for factor in factors)
         cells = list(dict.fromkeys(tuple(row["levels"]) for row in plan["runs"]))
         identification = identify(cells, sizes)
-        fits = tuple(correct([_fit(r, outcomes, sizes, identification) for r in responses]))
+        found = [(r, _fit(r, outcomes, sizes, identification)) for r in responses]
+        for response in _probe_responses(config, outcomes):
+            obstacle = _missing(response, outcomes)
+            if obstacle is None:
+                fit = _fit(response, outcomes, sizes, identification)
+                obstacle = _no_scatter(fit)
+                found += [(response, fit)] if obstacle is None else []
+            if obstacle is not None:
+                tabulated += ((response, obstacle),)
+        responses = tuple(response for response, _ in found)
+        fits = tuple(correct([fit for _, fit in found]))
     return Results(
         path=ledger.path,
         config=config,
@@ -195,6 +219,7 @@ def read_results(out: str | Path) -> Results:
         outcomes=outcomes,
         responses=responses,
         fits=fits,
+        tabulated=tabulated,
     )
 
 
@@ -204,7 +229,7 @@ def _fit(
     sizes: tuple[int, ...],
     identification: Identification,
 ) -> Fit:
-    logs = [response.log_error(outcome) for outcome in outcomes]
+    logs = [response.log_value(outcome) for outcome in outcomes]
     kept = [row for row, value in enumerate(logs) if np.isfinite(value)]
     return fit_effects(
         [outcomes[row].levels for row in kept],
@@ -233,8 +258,41 @@ def _responses(
         response
         for response in found
         if response.evaluations
-        and sum(np.isfinite(response.log_error(outcome)) for outcome in outcomes) > 1
+        and sum(np.isfinite(response.log_value(outcome)) for outcome in outcomes) > 1
     )
+
+
+def _probe_responses(config: StudyConfig, outcomes: Sequence[Outcome]) -> tuple[Response, ...]:
+    """Return the numbers of probes that effects are asked of."""
+    found = []
+    for name, probe in config.evaluations.probes.items():
+        if probe.compare is not None:
+            numbers = [o.probes.get(name, {}).get(probe.compare) for o in outcomes]
+            unit = next((number["unit"] for number in numbers if number is not None), "")
+            found.append(
+                Response(f"{probe.compare} of {name}", "probe", (name,), probe.compare, unit)
+            )
+    return tuple(found)
+
+
+def _missing(response: Response, outcomes: Sequence[Outcome]) -> str | None:
+    """Return why there are no logarithms to fit, if so.
+
+    Runs without a positive number are not left out: they are those that a choice made bad.
+    """
+    missing = sum(not np.isfinite(response.log_value(outcome)) for outcome in outcomes)
+    if len(outcomes) < 2:
+        return "it needs two runs that are done"
+    if missing:
+        return f"it is missing or not positive in {missing} of {len(outcomes)} runs"
+    return None
+
+
+def _no_scatter(fit: Fit) -> str | None:
+    """Return why an effect would have no interval, if no seed moves the number."""
+    if fit.residual is not None and fit.residual < NO_SCATTER:
+        return "seeds do not differ in it, so that nothing says how sure an effect would be"
+    return None
 
 
 def _outcome(
@@ -245,6 +303,7 @@ def _outcome(
     errors: dict[tuple[str, str], float] = {}
     failed: dict[str, str] = {}
     energies: dict[str, list[float]] = {}
+    probes: dict[str, dict[str, dict[str, Any]]] = {}
     times = []
     for evaluation, content in evaluations.items():
         found = ledger.evaluation(name, content["id"]) or {}
@@ -252,6 +311,8 @@ def _outcome(
             failed[evaluation] = found["failed"]
         for quantity, deviation in found.get("errors", {}).items():
             errors[evaluation, quantity] = deviation["rmse"]
+        if "numbers" in found:
+            probes[evaluation] = found["numbers"]
         if "energies" in found:
             energies[evaluation] = found["energies"]
         if "microseconds_per_atom" in found:
@@ -276,4 +337,5 @@ def _outcome(
         parameters=row["parameters"],
         flops_per_atom=row["flops_per_atom"],
         curve=curve,
+        probes=probes,
     )

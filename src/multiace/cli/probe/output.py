@@ -49,12 +49,15 @@ def subjects(
     return named_surfaces(names, ensemble=ensemble, dtype=getattr(torch, dtype), device=device)
 
 
-def read_frames(name: str) -> list[Structure]:
-    """Return the structures of an extended XYZ file or bundled:NAME."""
-    from multiace.data import read_structures
-    from multiace.data.bundled import data_path
+def read_frames(name: str) -> Sequence[Structure]:
+    """Return the structures of an extended XYZ file, a store or bundled:NAME.
 
-    return read_structures(data_path(name))
+    Raises:
+        DataError: what is wrong in it.
+    """
+    from multiace.data.strict import read_files
+
+    return read_files([name], unit_check=False, duplicates=False).sets[0]
 
 
 def read_frame(name: str, frame: int) -> Structure:
