@@ -289,9 +289,9 @@ def _missing(response: Response, outcomes: Sequence[Outcome]) -> str | None:
 
 
 def _no_scatter(fit: Fit) -> str | None:
-    """Return why an effect would have no interval, if no seed moves the number."""
+    """Return why an effect would have no interval, if nothing is left to scatter."""
     if fit.residual is not None and fit.residual < NO_SCATTER:
-        return "seeds do not differ in it, so that nothing says how sure an effect would be"
+        return "the model leaves no residual, so that nothing says how sure an effect would be"
     return None
 
 
