@@ -50,6 +50,14 @@ def endings(out: Path) -> list[list[str]]:
     return rows
 
 
+def unsaid(out: Path) -> int:
+    """Count runs that are done but whose last attempt could not say so: killed in between."""
+    plan, ledger = read_plan(out), Ledger(out)
+    evaluations = [content["id"] for content in plan["evaluations"].values()]
+    assert all(ledger.is_done(row["name"], evaluations) for row in plan["runs"])
+    return sum(attempts[-1] != "done" for attempts in endings(out))
+
+
 def steps_done(out: Path) -> int:
     return len(out.with_suffix(".steps").read_text().split())
 
@@ -70,7 +78,7 @@ def test_killed_workers_lose_no_run_and_do_none_twice(server, whole, tmp_path):
     assert server.run(out=out, function="tests.faults.studies:run_with_kills") == 0
     kills = int((out / "kills").read_text())
     assert kills == N_WORKER_KILLS
-    assert [attempts[-1] for attempts in endings(out)] == ["done"] * N_RUNS
+    assert unsaid(out) <= kills
     assert all("done" not in attempts[:-1] for attempts in endings(out))
     assert sum(map(len, endings(out))) > N_RUNS
     assert steps_done(out) <= N_RUNS * STEPS_OF_A_RUN + kills * CHECKPOINT_STEPS
@@ -86,7 +94,7 @@ def test_a_killed_parent_is_followed_by_one_that_does_what_is_missing(server, wh
     missing = [name for name in names if Ledger(out).result(name) is None]
     assert missing
     assert server.run(**request) == 0
-    assert [attempts[-1] for attempts in endings(out)] == ["done"] * N_RUNS
+    assert unsaid(out) <= 2
     assert steps_done(out) <= N_RUNS * STEPS_OF_A_RUN + 2 * CHECKPOINT_STEPS
     assert errors(out) == errors(whole)
 
