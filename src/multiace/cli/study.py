@@ -182,7 +182,7 @@ def duration(seconds: float) -> str:
     """Return a time in the unit that suits it.
 
     Example:
-        >>> duration(45), duration(5400), duration(300000)
+        >>> duration(45.0), duration(5400.0), duration(300000.0)
         ('45 s', '1.5 h', '3.5 days')
     """
     for size, unit in ((86400.0, "days"), (3600.0, "h"), (60.0, "min")):
