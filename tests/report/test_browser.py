@@ -52,8 +52,10 @@ def test_a_name_of_the_legend_hides_and_shows_its_curve(shown):
     before = shown.page.evaluate(count)
     entry.click()
     shown.page.wait_for_function(f"({count})() < {before}")
+    assert shown.page.evaluate(count) < before
     entry.click()
     shown.page.wait_for_function(f"({count})() === {before}")
+    assert shown.page.evaluate(count) == before
 
 
 def test_structures_turn_under_the_mouse_and_the_keys(shown):

@@ -88,4 +88,6 @@ def test_the_config_it_prints_is_a_config(tmp_path):
     console = Console(soft_wrap=True)
     with console.capture() as capture:
         _next(console, recipe, made)
-    make_config(yaml.safe_load(capture.get().partition("config.yaml`:")[2]))
+    config = make_config(yaml.safe_load(capture.get().partition("config.yaml`:")[2]))
+    assert all(str(tmp_path) in file for file in config.data.train)
+    assert len(config.data.train) == 2
