@@ -48,7 +48,7 @@ def test_a_bond_in_a_ring_and_atoms_that_are_not_there_are_refused():
         paths.bond(benzene, 0, 99, [1.3, 1.5])
     with pytest.raises(PathError, match="must ascend"):
         paths.dimer(1, 1, [1.0, 0.5])
-    with pytest.raises(PathError, match="2, 3 or 4 atoms, got 1"):
+    with pytest.raises(PathError, match="2, 3 or 4 different atoms, got 0"):
         paths.along_file([benzene, benzene], [0])
 
 

@@ -197,6 +197,6 @@ def test_a_directory_without_study_is_refused(tmp_path):
 
 def test_a_coordinate_of_atoms_that_are_not_there_is_refused_before_anything_runs(tmp_path):
     scans = {"scans": {"path": {"file": str(tmp_path / "far.xyz"), "coordinate": [0, 7]}}}
-    with pytest.raises(StudyError, match="but its structures have 3 atoms. Count from 0"):
+    with pytest.raises(StudyError, match="no atoms 0, 7 in a structure of 3"):
         run(read(tmp_path, evaluations=scans), tmp_path)
     assert not (tmp_path / "study").exists()

@@ -19,8 +19,9 @@ CELLS = {
     "body-order": 9,
     "equivariance": 8,
     "3bpa-choices": 8,
+    "ethanol": 10,
 }
-NOT_BUNDLED = ("3bpa-choices",)
+NOT_BUNDLED = ("3bpa-choices", "ethanol")
 
 
 def without_files(monkeypatch) -> None:

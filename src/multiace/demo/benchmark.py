@@ -11,8 +11,9 @@ from functools import lru_cache
 from multiace.data import read_structures
 from multiace.data.bundled import bundled
 from multiace.geometry import Structure
+from multiace.geometry.coordinate import coordinate
 from multiace.report.runs import Scan
-from multiace.report.runs.scan import Coordinate, dihedral, distance
+from multiace.report.runs.scan import Coordinate
 
 FOLDER = "malonaldehyde"
 TRAINING = "train_300K"
@@ -38,17 +39,17 @@ def load(name: str) -> list[Structure]:
 
 def rotation(structure: Structure) -> float:
     """Return the angle between the planes O=C-C and C-C=C in degrees, 0 to 180."""
-    return dihedral(structure, KETO_O, ALDEHYDE_C, MIDDLE_C, ENOL_C)
+    return abs(coordinate(structure, (KETO_O, ALDEHYDE_C, MIDDLE_C, ENOL_C)))
 
 
 def transfer(structure: Structure) -> float:
     """Return r(O3-H) - r(O4-H) in Å: 0 half way, positive where the data begin."""
-    return distance(structure, KETO_O, ENOL_H) - distance(structure, ENOL_O, ENOL_H)
+    return coordinate(structure, (KETO_O, ENOL_H)) - coordinate(structure, (ENOL_O, ENOL_H))
 
 
 def bond(structure: Structure) -> float:
     """Return the distance of the acidic hydrogen from the nearer oxygen in Å."""
-    return min(distance(structure, oxygen, ENOL_H) for oxygen in (KETO_O, ENOL_O))
+    return min(coordinate(structure, (oxygen, ENOL_H)) for oxygen in (KETO_O, ENOL_O))
 
 
 @lru_cache(maxsize=1)

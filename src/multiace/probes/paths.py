@@ -12,6 +12,7 @@ from jaxtyping import Float, Float64
 
 from multiace.elements import symbol_of
 from multiace.geometry import Labels, Structure
+from multiace.geometry.coordinate import NAMES, along, coordinate, default_atoms, label_of
 from multiace.probes.surface import Surface, forces_of
 from multiace.units import FEMTOSECOND
 
@@ -286,21 +287,26 @@ def along_file(structures: Sequence[Structure], atoms: Sequence[int] = ()) -> Pa
     """Take structures as they are, sorted by an internal coordinate.
 
     Args:
-        structures: frames of a scan, with their labels.
+        structures: frames of one scan, with their labels.
         atoms: two atoms for a distance, three for an angle, four for a dihedral; none for the
-            number of the frame.
+            distance of a pair, and otherwise for the length of the path through the frames.
 
     Raises:
-        PathError: another number of atoms, or an atom is not there.
+        PathError: frames of different atoms, or atoms that define no coordinate.
     """
+    first = structures[0]
+    atoms = tuple(atoms) or default_atoms(first)
+    try:
+        values = along(structures, atoms)
+    except ValueError as error:
+        raise PathError(str(error)) from None
     if not atoms:
-        return Path("frames", "frame", np.arange(len(structures), dtype=float), tuple(structures))
-    measure = _measure(structures[0], tuple(atoms))
-    values = np.array([_only(measure(structure)) for structure in structures])
+        return Path("path through the frames", label_of(()), values, tuple(structures))
     order = np.argsort(values, kind="stable")
-    kind, unit = {2: ("bond", "Å"), 3: ("angle", "degrees"), 4: ("dihedral", "degrees")}[len(atoms)]
-    name = _names(structures[0], atoms)
+    kind, unit = NAMES[len(atoms)]
+    name = _names(first, atoms)
     ordered = tuple(structures[index] for index in order)
+    measure = _measure(first, atoms)
     return Path(f"{name} {kind}", f"{name} ({unit})", values[order], ordered, measure=measure)
 
 
@@ -369,30 +375,12 @@ def _part(structure: Structure, atoms: Sequence[int]) -> Structure:
 
 def _measure(structure: Structure, atoms: Sequence[int]) -> Measure:
     """Return what measures an internal coordinate in structures of the same atoms."""
-    if len(atoms) not in (2, 3, 4):
-        raise PathError(f"A coordinate is of 2, 3 or 4 atoms, got {len(atoms)}.")
-    if not all(0 <= atom < structure.n_atoms for atom in atoms):
-        raise PathError(f"Atoms count from 0 to {structure.n_atoms - 1}, got {list(atoms)}.")
-    numbers = structure.numbers
 
     def value(other: Structure) -> list[float]:
-        if not np.array_equal(other.numbers, numbers):
-            return []
-        frame = other.to_ase()
-        if len(atoms) == 2:
-            return [float(frame.get_distance(*atoms, mic=any(other.pbc)))]
-        if len(atoms) == 3:
-            return [float(frame.get_angle(*atoms, mic=any(other.pbc)))]
-        turned = float(frame.get_dihedral(*atoms, mic=any(other.pbc)))
-        return [turned - 360.0 if turned > 180.0 + 1e-6 else turned]
+        same = np.array_equal(other.numbers, structure.numbers)
+        return [coordinate(other, atoms)] if same else []
 
     return value
-
-
-def _only(values: Sequence[float]) -> float:
-    if len(values) != 1:
-        raise PathError("All structures of a path must have the same atoms in the same order.")
-    return values[0]
 
 
 def _pair_distances(structure: Structure, pair: set[int], largest: float) -> list[float]:

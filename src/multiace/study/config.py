@@ -122,25 +122,46 @@ class Budget(_Group):
         return self
 
 
+class TestSet(_Group):
+    """Structures whose energies and forces are compared with their labels."""
+
+    files: Annotated[Files, Field(min_length=1)] = Field(
+        description="Files with the structures, or `bundled:NAME`."
+    )
+    config_type: str | None = Field(
+        default=None, description="Only structures of this config_type; null: all."
+    )
+
+
 class Scan(_Group):
     """Structures along a path, whose energies are drawn over a coordinate."""
 
-    file: str = Field(description="File with the structures, or `bundled:NAME`.")
+    file: str = Field(
+        description="File with the structures, or `bundled:NAME`. Each config_type in it, and each "
+        "molecule, is a path of its own."
+    )
     coordinate: Annotated[tuple[int, ...], Field(min_length=2, max_length=4)] | None = Field(
         default=None,
         description="Atoms (from 0) of a distance (2, Å), an angle (3, degrees) or a dihedral "
-        "(4, degrees); null: the number of the structure.",
+        "(4, degrees); null: the distance of a pair, else the length of the path.",
+    )
+    zero: Literal["absolute", "far_end"] = Field(
+        default="absolute",
+        description="absolute: energies as they are; far_end: model and reference each less its "
+        "own energy at the largest coordinate, for references whose limit is not the sum of E0.",
     )
 
 
 class Evaluations(_Group):
     """What every trained model is judged on."""
 
-    in_domain: dict[str, Files] = Field(
-        min_length=1, description="Name -> files of a test set like the training set."
+    in_domain: dict[str, TestSet] = Field(
+        min_length=1,
+        description="Name -> test set like the training set: a file, files, or files and "
+        "config_type.",
     )
-    out_of_domain: dict[str, Files] = Field(
-        default_factory=dict, description="Name -> files of a test set unlike it."
+    out_of_domain: dict[str, TestSet] = Field(
+        default_factory=dict, description="Name -> test set unlike it, written in the same way."
     )
     scans: dict[str, Scan] = Field(
         default_factory=dict, description="Name -> path through configurations."
@@ -161,9 +182,7 @@ class Evaluations(_Group):
         for name in ("in_domain", "out_of_domain"):
             sets = content.get(name)
             if isinstance(sets, Mapping):
-                content[name] = {
-                    k: (files,) if isinstance(files, str) else files for k, files in sets.items()
-                }
+                content[name] = {k: _test_set(value) for k, value in sets.items()}
         scans = content.get("scans")
         if isinstance(scans, Mapping):
             content["scans"] = {
@@ -250,6 +269,14 @@ class StudyConfig(_Group):
         if self.plan.kind != "path" and not self.factors:
             raise ValueError(f"plan.kind: {self.plan.kind} needs factors, got none. Give some.")
         return self
+
+
+def _test_set(value: Any) -> Any:
+    """Write out the short forms of a test set: a file, or a list of files."""
+    content = dict(value) if isinstance(value, Mapping) else {"files": value}
+    if isinstance(content.get("files"), str):
+        content["files"] = (content["files"],)
+    return content
 
 
 def _levels(factor: Any) -> Any:

@@ -6,11 +6,13 @@ import hashlib
 import json
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float64, Int64
 from pydantic import TypeAdapter
 
 from multiace.analysis import predict
@@ -20,6 +22,7 @@ from multiace.data import DataError
 from multiace.data.extxyz import LabelNames
 from multiace.data.strict import read_files
 from multiace.geometry import Structure
+from multiace.geometry.coordinate import along, default_atoms, label_of, scans_among
 from multiace.potential import Potential
 from multiace.probes import surface
 from multiace.study.errors import Places, StudyError
@@ -44,19 +47,17 @@ def evaluations_of(study: Study) -> dict[str, dict[str, Any]]:
     found: dict[str, dict[str, Any]] = {}
     evaluations = study.config.evaluations
     for domain in ("in_domain", "out_of_domain"):
-        for name, files in getattr(evaluations, domain).items():
-            found[name] = {"kind": "test", "domain": domain, "files": list(files), **reading}
+        for name, test in getattr(evaluations, domain).items():
+            files, decisive = list(test.files), {}
+            if test.config_type is not None:
+                decisive = {"config_type": test.config_type}
+            found[name] = {"kind": "test", "domain": domain, "files": files, **reading, **decisive}
+            found[name]["identity"] = _identity(found[name], keys, decisive)
     for name, scan in evaluations.scans.items():
-        coordinate = None if scan.coordinate is None else list(scan.coordinate)
-        found[name] = {
-            "kind": "scan",
-            "domain": "scan",
-            "files": [scan.file],
-            **reading,
-            "coordinate": coordinate,
-        }
-    for content in found.values():
-        content["identity"] = [content["kind"], [file_hash(f) for f in content["files"]], keys]
+        path = scan.model_dump(mode="json", include={"coordinate", "zero"})
+        found[name] = {"kind": "scan", "domain": "scan", "files": [scan.file], **reading, **path}
+        decisive = path if scan.zero != "absolute" else {}
+        found[name]["identity"] = _identity(found[name], keys, decisive)
     for name, probe in evaluations.probes.items():
         files = [file for _, file in probe.files]
         reference = [file_hash(file) for _, file in probe.models]
@@ -74,6 +75,14 @@ def evaluations_of(study: Study) -> dict[str, dict[str, Any]]:
         digest = hashlib.sha256(json.dumps(identity).encode()).hexdigest()
         content["id"] = f"{content['kind']}-{digest[:16]}"
     return found
+
+
+def _identity(
+    content: Mapping[str, Any], keys: dict[str, Any], decisive: dict[str, Any]
+) -> list[Any]:
+    """Return what the results of a test or scan depend on, its options where they are set."""
+    files = [file_hash(file) for file in content["files"]]
+    return [content["kind"], files, keys, *([decisive] if decisive else [])]
 
 
 def evaluate(
@@ -97,7 +106,7 @@ def evaluate(
     structures = read(evaluation)
     try:
         if evaluation["kind"] == "scan":
-            return _scan(potential, structures)
+            return _scan(potential, structures, evaluation)
         return _test(potential, structures)
     except ValueError as error:  # not finite far from the data: that is a result too
         return {"failed": str(error)}
@@ -109,7 +118,9 @@ def read(evaluation: Mapping[str, Any]) -> list[Structure]:
     Raises:
         DataError: files that cannot be read, or are wrong.
     """
-    return [structure for structures in _sets(evaluation) for structure in structures]
+    structures = [structure for structures in _sets(evaluation) for structure in structures]
+    kind = evaluation.get("config_type")
+    return structures if kind is None else [s for s in structures if s.config_type == kind]
 
 
 def _sets(evaluation: Mapping[str, Any]) -> tuple[Sequence[Structure], ...]:
@@ -144,18 +155,36 @@ def check_evaluations(
             _check_probe(name, content, places)
             continue
         structures = read(content)
+        if not structures:
+            raise StudyError(
+                f"evaluations: no structure in the files of {name!r} has the config_type "
+                f"{content['config_type']!r}. Use one that is in them."
+                + places.at(f"evaluations.{content['domain']}.{name}")
+            )
         if all(s.labels.energy is None and s.labels.forces is None for s in structures):
             raise StudyError(
                 f"evaluations: none of the structures of {name!r} has an energy or forces to "
                 "compare with. Set base.data.keys to the names of the labels."
                 + places.at(f"evaluations.{content['domain']}.{name}")
             )
-        atoms = content.get("coordinate")
-        fewest = min(structure.n_atoms for structure in structures)
-        if atoms is not None and not 0 <= min(atoms) <= max(atoms) < fewest:
+        if content["kind"] == "scan":
+            _check_scan(name, content, structures, places)
+
+
+def _check_scan(
+    name: str, content: Mapping[str, Any], structures: Sequence[Structure], places: Places
+) -> None:
+    key = f"evaluations.scans.{name}"
+    try:
+        paths = paths_of(structures, content["coordinate"] or ())
+    except ValueError as error:
+        raise StudyError(f"{key}.coordinate: {error}{places.at(key)}") from None
+    for path in paths:
+        end = structures[path.members[-1]]
+        if content["zero"] == "far_end" and end.labels.energy is None:
             raise StudyError(
-                f"evaluations.scans.{name}.coordinate is {atoms}, but its structures have "
-                f"{fewest} atoms. Count from 0.{places.at(f'evaluations.scans.{name}')}"
+                f"{key}: zero is far_end, but the last structure along {path.label} has no energy "
+                f"({end.source}). Give it one, or set zero: absolute.{places.at(key)}"
             )
 
 
@@ -213,14 +242,18 @@ def _microseconds_per_atom(potential: Potential, structures: Sequence[Structure]
     return 1e6 * min(times) / sum(structure.n_atoms for structure in chosen)
 
 
-def _scan(potential: Potential, structures: Sequence[Structure]) -> dict[str, Any]:
+def _scan(
+    potential: Potential, structures: Sequence[Structure], scan: Mapping[str, Any]
+) -> dict[str, Any]:
     predicted = [labels.energy for labels in predict(potential, structures, forces=False)]
-    reference = [structure.labels.energy for structure in structures]
-    differences = [
-        p - r for p, r in zip(predicted, reference, strict=True) if r is not None and p is not None
-    ]
+    energies = np.array(predicted, dtype=np.float64)
+    reference = np.array([s.labels.energy for s in structures], dtype=np.float64)  # None is nan
+    differences = energies - reference
+    for path in paths_of(structures, scan["coordinate"] or ()):
+        differences[path.members] -= path.zero(differences, scan["zero"])
+    differences = differences[np.isfinite(differences)]
     errors: dict[str, Any] = {}
-    if differences:
+    if differences.size:
         size = np.abs(differences) / MEV
         errors["energy"] = {
             "unit": "meV",
@@ -231,26 +264,38 @@ def _scan(potential: Potential, structures: Sequence[Structure]) -> dict[str, An
     return {"n_structures": len(structures), "errors": errors, "energies": predicted}
 
 
-def coordinate(structure: Structure, atoms: Sequence[int]) -> float:
-    """Return a distance (Å), an angle or a dihedral (degrees, 0 to 180).
+@dataclass(frozen=True, eq=False)
+class ScanPath:
+    """One path of a scan.
 
     Args:
-        structure: has the atoms.
-        atoms: two, three or four indices.
-
-    Example:
-        >>> bent = Structure(np.array([1, 8, 1]), np.array([[1.0, 0, 0], [0, 0, 0], [0, 1.0, 0]]))
-        >>> coordinate(bent, (0, 1)), coordinate(bent, (0, 1, 2))
-        (1.0, 90.0)
+        name: empty where the scan has one path.
+        label: the coordinate with its unit.
+        coordinate: its values, ascending.
+        members: the structures in this order, by their places in the scan.
     """
-    points = structure.positions[list(atoms)]
-    if len(atoms) == 2:
-        return float(np.linalg.norm(points[1] - points[0]))
-    if len(atoms) == 3:
-        first, second = points[0] - points[1], points[2] - points[1]
-    else:
-        axis = points[2] - points[1]
-        first = np.cross(points[1] - points[0], axis)
-        second = np.cross(axis, points[3] - points[2])
-    sine = np.linalg.norm(np.cross(first, second))
-    return float(np.degrees(np.arctan2(sine, first @ second)))
+
+    name: str
+    label: str
+    coordinate: Float64[np.ndarray, " points"]
+    members: Int64[np.ndarray, " points"]
+
+    def zero(self, energies: Float64[np.ndarray, " structures"], kind: str) -> float:
+        """Return what is subtracted from energies of the scan: 0, or that of the far end."""
+        return 0.0 if kind == "absolute" else float(energies[self.members[-1]])
+
+
+def paths_of(structures: Sequence[Structure], atoms: Sequence[int]) -> list[ScanPath]:
+    """Return the paths of a scan.
+
+    Raises:
+        ValueError: atoms that define no coordinate.
+    """
+    found = []
+    for name, members in scans_among(structures):
+        chosen = [structures[index] for index in members]
+        named = tuple(atoms) or default_atoms(chosen[0])
+        values = along(chosen, named)
+        order = np.argsort(values, kind="stable")
+        found.append(ScanPath(name, label_of(named), values[order], np.array(members)[order]))
+    return found

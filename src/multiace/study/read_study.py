@@ -361,8 +361,8 @@ def _files(study: Study) -> Iterator[tuple[str, str]]:
                 yield from ((f"base.data.{name}", file) for file in files)
     evaluations = study.config.evaluations
     for group in ("in_domain", "out_of_domain"):
-        for name, files in getattr(evaluations, group).items():
-            yield from ((f"evaluations.{group}.{name}", file) for file in files)
+        for name, test in getattr(evaluations, group).items():
+            yield from ((f"evaluations.{group}.{name}", file) for file in test.files)
     for name, scan in evaluations.scans.items():
         yield f"evaluations.scans.{name}", scan.file
     for name, probe in evaluations.probes.items():

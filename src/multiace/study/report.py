@@ -30,16 +30,15 @@ from multiace.report import (
     write_page,
 )
 from multiace.report.figure import Mark
+from multiace.report.runs.charts import followed
 from multiace.report.table import Cell as TableCell
 from multiace.study.answer import answer, obstacle_to_ranking, percent
 from multiace.study.confounding import identification_notes
-from multiace.study.evaluate import coordinate, read
+from multiace.study.evaluate import paths_of, read
 from multiace.study.over_seeds import over_seeds
 from multiace.study.probe_tables import probe_tables
 from multiace.study.results import Outcome, Response, Results, read_results
 from multiace.study.statistics import Fit, pareto_front
-
-_COORDINATES = {0: "structure", 2: "distance (Å)", 3: "angle (degrees)", 4: "dihedral (degrees)"}
 
 
 def write_report(out: str | Path) -> Path:
@@ -407,50 +406,49 @@ def _curves(results: Results) -> list[Figure]:
 
 
 def _scans(results: Results) -> list[Figure]:
-    panels = []
+    panels: list[Panel] = []
     for name, content in results.evaluations.items():
         if content["domain"] == "scan":
-            panel = _scan_panel(results, name)
-            if panel is not None:
-                panels.append(panel)
+            panels += _scan_panels(results, name)
     caption = (
-        "Energies as they are, from the lowest reference energy; a line for each cell, the mean of "
-        "its seeds."
+        "Energies from the lowest reference energy, or from the far end of model and reference "
+        "where the axis says so; a line for each cell, the mean of its seeds. Curves that run "
+        "away leave the panel."
     )
-    return [Figure("scans", "Scans", tuple(panels), caption, columns=1)] if panels else []
+    columns = 1 if len(panels) < 4 else 2
+    return [Figure("scans", "Scans", tuple(panels), caption, columns=columns)] if panels else []
 
 
-def _scan_panel(results: Results, name: str) -> Panel | None:
+def _scan_panels(results: Results, name: str) -> list[Panel]:
+    """Return a panel for each path of a scan that has a reference."""
     content = results.evaluations[name]
     structures = read(content)
-    reference = [s.labels.energy for s in structures]
-    if any(energy is None for energy in reference):
-        return None
-    atoms = content["coordinate"]
-    x = np.array(
-        [float(i) if atoms is None else coordinate(s, atoms) for i, s in enumerate(structures)]
-    )
-    order = np.argsort(x, kind="stable")
-    energies = np.array(reference, dtype=np.float64)
-    zero = energies.min()
-    marks: list[Mark] = []
-    for index, cell in enumerate(results.cells):
-        found = [o.energies[name] for o in results.of_cell(cell) if name in o.energies]
-        if found:
-            mean = np.mean(np.array(found, dtype=np.float64), axis=0) - zero
-            marks.append(
-                Line(
-                    x[order],
-                    mean[order],
-                    name=cell,
-                    colour=series_colour(index),
-                    dash=series_dash(index),
-                    width=1.3,
-                )
-            )
-    marks.append(Line(x[order], energies[order] - zero, name="reference", width=2.4))
-    label = _COORDINATES[0 if atoms is None else len(atoms)]
-    return Panel(name, Axis(label), Axis("energy (eV)"), tuple(marks))
+    reference = np.array([s.labels.energy for s in structures], dtype=np.float64)
+    cells = {
+        cell: np.mean([o.energies[name] for o in outcomes], axis=0)
+        for cell in results.cells
+        if (outcomes := [o for o in results.of_cell(cell) if name in o.energies])
+    }
+    panels = []
+    for path in paths_of(structures, content["coordinate"] or ()):
+        expected = reference[path.members]
+        if not np.isfinite(expected).all():
+            continue
+        lowest = float(expected.min()) if content["zero"] == "absolute" else 0.0
+        expected = expected - path.zero(reference, content["zero"]) - lowest
+        marks: list[Mark] = []
+        for index, cell in enumerate(results.cells):
+            if cell in cells:
+                energies = cells[cell] - path.zero(cells[cell], content["zero"]) - lowest
+                look = {"colour": series_colour(index), "dash": series_dash(index), "width": 1.3}
+                marks.append(Line(path.coordinate, energies[path.members], name=cell, **look))
+        marks.append(Line(path.coordinate, expected, name="reference", width=2.4))
+        label = "energy (eV)" if content["zero"] == "absolute" else "energy − far end (eV)"
+        curves = [mark.y for mark in marks if isinstance(mark, Line)]
+        y = Axis(label, limits=followed(expected.tolist(), curves))
+        title = ": ".join(filter(None, (name, path.name)))
+        panels.append(Panel(title, Axis(path.label), y, tuple(marks)))
+    return panels
 
 
 def _runs(results: Results) -> list[Table]:

@@ -63,12 +63,6 @@ class Study:
         """Number of levels of each factor."""
         return tuple(len(factor.levels) for factor in self.factors)
 
-    @property
-    def tests(self) -> dict[str, tuple[str, ...]]:
-        """All test sets, those in domain first: name -> files."""
-        evaluations = self.config.evaluations
-        return {**evaluations.in_domain, **evaluations.out_of_domain}
-
     def cell(self, levels: tuple[int, ...]) -> Cell:
         """Return the cell of given levels."""
         return Cell(levels, cell_name(self.factors, levels, path=self.config.plan.kind == "path"))

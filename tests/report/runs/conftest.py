@@ -10,8 +10,8 @@ import pytest
 from tests.training.tiny import ENERGIES, config, molecules, write
 
 from multiace.geometry import Labels, Structure
+from multiace.geometry.coordinate import coordinate
 from multiace.report.runs import Evidence, Run, Scan, collect, read_run
-from multiace.report.runs.scan import distance
 from multiace.training import train
 
 
@@ -66,7 +66,7 @@ def scan() -> Scan:
         "O–H bond",
         "r(O–H) (Å)",
         stretched(),
-        lambda s: distance(s, 0, 1),
+        lambda s: coordinate(s, (0, 1)),
         limit=-2070.0,
         limit_label="OH + H",
     )

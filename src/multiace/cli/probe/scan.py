@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -9,7 +10,7 @@ import typer
 from multiace.cli.probe import output
 
 if TYPE_CHECKING:
-    from multiace.probes import Surface
+    from multiace.probes import ProbeResult, Surface
     from multiace.probes.paths import Path
 
 HOW = (
@@ -21,10 +22,18 @@ HOW = (
 def scan(
     models: output.Subjects,
     structures: Annotated[
-        str | None, typer.Option(help="Frames of a scan, with or without labels.", metavar="FILE")
+        str | None,
+        typer.Option(
+            help="Frames of a scan, with or without labels; each config_type is one of its own.",
+            metavar="FILE",
+        ),
     ] = None,
     atoms: Annotated[
-        str, typer.Option(help="Coordinate of --structures: 2, 3 or 4 atoms, as 0,1,2,3.")
+        str,
+        typer.Option(
+            help="Coordinate of --structures: 2, 3 or 4 atoms, as 0,1,2,3; default: the distance "
+            "of a pair, else the length of the path."
+        ),
     ] = "",
     structure: Annotated[
         str | None, typer.Option(help="What is bent or stretched.", metavar="FILE")
@@ -75,23 +84,49 @@ def scan(
     if n_ways != 1 or len(chosen) != (structure is not None):
         raise ValueError(f"A scan is given in one way. Use {HOW}.")
     if structures is not None:
-        path = _along_file(structures, atoms)
+        paths = _along_file(structures, atoms)
     elif dimer is not None:
-        path = _dimer(dimer, range_)
+        paths = [("", _dimer(dimer, range_))]
     else:
         assert structure is not None
         (coordinate,) = chosen.items()
-        path = _moved(found[0], structure, frame, *coordinate, range_)
+        paths = [("", _moved(found[0], structure, frame, *coordinate, range_))]
     expected = None if reference is None else output.subjects([reference], device=device)[0]
     sample = [s for name in training or () for s in output.read_frames(name)]
-    results = [probes.scan(each, path, reference=expected, training=sample) for each in found]
+    results = [
+        _together({n: probes.scan(each, p, reference=expected, training=sample) for n, p in paths})
+        for each in found
+    ]
     output.show(results, json=json, figure=figure, theme=theme)
 
 
-def _along_file(name: str, atoms: str) -> Path:
+def _together(scans: dict[str, ProbeResult]) -> ProbeResult:
+    """Return the scans of one subject as one result, each with a panel of its own."""
+    from multiace.probes import combine
+
+    if len(scans) == 1:
+        return scans.popitem()[1]
+    named = {
+        name: replace(
+            found, panels=tuple(replace(p, name=f"{name} {p.name}") for p in found.panels)
+        )
+        for name, found in scans.items()
+    }
+    return combine("scan", named)
+
+
+def _along_file(name: str, atoms: str) -> list[tuple[str, Path]]:
+    """Return the names of the scans of a file, and the scans."""
+    from multiace.geometry.coordinate import scans_among
     from multiace.probes.paths import along_file
 
-    return along_file(output.read_frames(name), _integers(atoms) if atoms else ())
+    frames = output.read_frames(name)
+    chosen = _integers(atoms) if atoms else ()
+    scans = []
+    for kind, members in scans_among(frames):
+        path = along_file([frames[index] for index in members], chosen)
+        scans.append((kind, replace(path, title=kind or path.title)))
+    return scans
 
 
 def _dimer(pair: str, range_: str | None) -> Path:

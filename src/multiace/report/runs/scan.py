@@ -12,6 +12,14 @@ from jaxtyping import Float64
 from multiace.data import DataError, read_structures
 from multiace.data.bundled import data_path
 from multiace.geometry import Structure
+from multiace.geometry.coordinate import (
+    along,
+    check_atoms,
+    coordinate,
+    default_atoms,
+    label_of,
+    scans_among,
+)
 
 Coordinate = Callable[[Structure], float]
 
@@ -55,13 +63,9 @@ class Scan:
     @property
     def values(self) -> Float64[np.ndarray, " points"]:
         """Value of the coordinate in each structure."""
-        if self.coordinate is not None:
-            return np.array([self.coordinate(structure) for structure in self.structures])
-        steps = [
-            float(np.linalg.norm(after.positions - before.positions))
-            for before, after in zip(self.structures, self.structures[1:], strict=False)
-        ]
-        return np.concatenate([[0.0], np.cumsum(steps)])
+        if self.coordinate is None:
+            return along(self.structures)
+        return np.array([self.coordinate(structure) for structure in self.structures])
 
     def covered(self, structures: Sequence[Structure]) -> Float64[np.ndarray, " structures"]:
         """Return the coordinate in those structures that have the same atoms in the same order."""
@@ -91,54 +95,31 @@ def parse_scan(text: str) -> list[Scan]:
     """
     name, atoms, limit = _parts(text)
     path = data_path(name)
-    groups: dict[tuple[str, bytes], list[Structure]] = {}
-    for structure in read_structures(path):
-        group = (structure.config_type, structure.numbers.tobytes())
-        groups.setdefault(group, []).append(structure)
+    structures = read_structures(path)
+    groups = scans_among(structures)
     slug = re.sub(r"[^a-z0-9]+", "_", path.stem.lower()).strip("_")
     scans = []
-    for number, ((kind, _), structures) in enumerate(groups.items()):
-        n_atoms = structures[0].n_atoms
-        if atoms and max(atoms) >= n_atoms:
-            raise DataError(
-                f"--scan {text} names atom {max(atoms)} of structures with {n_atoms} atoms",
-                file=structures[0].source or None,
-                hint="Atoms count from 0.",
-            )
-        coordinate, label = _coordinate(atoms or ((0, 1) if n_atoms == 2 else ()))
-        title = kind if kind and len(groups) > 1 else path.stem
+    for number, (kind, members) in enumerate(groups):
+        chosen = tuple(structures[index] for index in members)
+        scan_atoms = atoms or default_atoms(chosen[0])
+        try:
+            if scan_atoms:
+                check_atoms(scan_atoms, chosen[0].n_atoms)
+        except ValueError as error:
+            message = f"--scan {text}: {error}"
+            raise DataError(message, file=chosen[0].source or None) from None
         scans.append(
             Scan(
                 name=f"{slug}_{number}" if len(groups) > 1 else slug,
-                title=title.replace("_", " "),
-                label=label,
-                structures=tuple(structures),
-                coordinate=coordinate,
+                title=(kind or path.stem).replace("_", " "),
+                label=label_of(scan_atoms),
+                structures=chosen,
+                coordinate=_coordinate(scan_atoms),
                 limit=limit,
                 limit_label="" if limit is None else f"limit {limit:g} eV",
             )
         )
     return scans
-
-
-def distance(structure: Structure, i: int, j: int) -> float:
-    """Return the distance of two atoms in Å, without images."""
-    return float(np.linalg.norm(structure.positions[i] - structure.positions[j]))
-
-
-def angle(structure: Structure, i: int, j: int, k: int) -> float:
-    """Return the angle at atom j in degrees."""
-    first, second = structure.positions[[i, k]] - structure.positions[j]
-    cross = float(np.linalg.norm(np.cross(first, second)))
-    return float(np.degrees(np.arctan2(cross, first @ second)))
-
-
-def dihedral(structure: Structure, i: int, j: int, k: int, l: int) -> float:
-    """Return the angle between the planes i-j-k and j-k-l in degrees, 0 to 180."""
-    first, second, third, fourth = structure.positions[[i, j, k, l]]
-    axis = third - second
-    one, two = np.cross(second - first, axis), np.cross(axis, fourth - third)
-    return float(np.degrees(np.arctan2(np.linalg.norm(np.cross(one, two)), one @ two)))
 
 
 def _parts(text: str) -> tuple[str, tuple[int, ...], float | None]:
@@ -161,25 +142,8 @@ def _parts(text: str) -> tuple[str, tuple[int, ...], float | None]:
     found = re.fullmatch(r"(.*):(\d+(?:,\d+)*)", name)
     if found is None:
         return name, (), limit
-    atoms = tuple(int(part) for part in found[2].split(","))
-    if len(atoms) not in _KINDS or len(set(atoms)) < len(atoms):
-        raise ValueError(
-            f"--scan {text}: a coordinate is made of 2, 3 or 4 different atoms, got {found[2]}."
-        )
-    return found[1], atoms, limit
+    return found[1], tuple(int(part) for part in found[2].split(",")), limit
 
 
-def _coordinate(atoms: tuple[int, ...]) -> tuple[Coordinate | None, str]:
-    """Return the coordinate that atoms define, and its label."""
-    if not atoms:
-        return None, "length of the path (Å)"
-    name, unit, function = _KINDS[len(atoms)]
-    return lambda s: function(s, *atoms), f"{name} {'–'.join(map(str, atoms))} ({unit})"
-
-
-_KINDS: dict[int, tuple[str, str, Callable[..., float]]] = {
-    2: ("distance", "Å", distance),
-    3: ("angle", "degrees", angle),
-    4: ("dihedral", "degrees", dihedral),
-}
-"""Number of atoms -> what they define, its unit, its value."""
+def _coordinate(atoms: tuple[int, ...]) -> Coordinate | None:
+    return (lambda structure: coordinate(structure, atoms)) if atoms else None
