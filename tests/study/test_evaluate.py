@@ -90,7 +90,7 @@ def test_each_kind_in_a_scan_is_a_path_sorted_along_its_coordinate():
 
 def test_from_the_far_end_a_constant_of_each_path_is_no_error(tmp_path, model, potential):
     structures = dimers()
-    energies = [labels.energy for labels in predict(potential, structures)]
+    energies = [float(labels.energy or 0.0) for labels in predict(potential, structures)]
     labelled = [
         replace(s, labels=Labels(energy=e + (5.0 if s.config_type == "HH" else -3.0)))
         for s, e in zip(structures, energies, strict=True)
