@@ -9,13 +9,21 @@ from tests.laws.potentials import enlarged
 from tests.probes.conftest import harmonic
 
 from multiace import probes
+from multiace.analysis.gradients import hessian, hessians
 from multiace.design import Design, Statistics
 from multiace.geometry import Structure
 from multiace.potential import Potential
 from multiace.presets import mace
 from multiace.probes import paths
 from multiace.probes.body_order import nearest_atoms
-from multiace.probes.completeness import complete_dimension, numerical_rank, product_ranks
+from multiace.probes.completeness import (
+    complete_dimension,
+    independent_functions,
+    numerical_rank,
+    one_layer,
+    product_ranks,
+    random_clusters,
+)
 
 ETHANOL = Structure.from_ase(molecule("CH3CH2OH"))
 
@@ -98,6 +106,26 @@ def test_energies_of_atoms_feel_nothing_beyond_layers_times_the_cutoff(layers):
     assert 0.0 < found["beyond_cutoff"] < 1.0
 
 
+def test_forces_of_each_layer_respond_within_twice_its_number_of_cutoffs():
+    found = probes.locality(polynomial(layers=2), chain(1.4))
+    first, second = found.table("terms").rows
+    assert (first[0], second[0]) == ("E1", "E2")
+    assert 3.0 < first[2] < 6.0  # reach, at a cutoff of 3 Å
+    assert first[2] < second[2] < 12.0
+    assert 0.0 < first[3] < second[3]  # part beyond the cutoff
+    total, *parts = found.panel("force_response").series
+    assert [part.name for part in parts] == ["E1", "E2"]
+    assert parts[0].x.max() < 6.0 < parts[1].x.max() == total.x.max()
+
+
+def test_responses_of_terms_add_up_to_those_of_the_energy():
+    potential = polynomial(layers=2)
+    whole = hessian(potential, chain(1.4))
+    parts = hessians(potential, chain(1.4), [[k] for k in range(len(potential.terms))])
+    np.testing.assert_allclose(parts.sum(axis=0), whole, atol=1e-12)
+    assert np.abs(parts[1]).max() > 0.0
+
+
 def test_forces_of_a_pair_potential_respond_within_its_cutoff_alone():
     subject = probes.CalculatorSurface(LennardJones(rc=2.0), cutoff=2.0)
     r = 1.1
@@ -150,5 +178,42 @@ def test_independent_functions_of_a_pairwise_model_are_at_most_its_radial_functi
     potential = Potential(design, (1,), statistics, dtype=torch.float64, seed=0)
     found = probes.completeness(potential, environments=12)
     assert found["complete_dimension"] == 3
+    assert found["one_layer_functions"] == found["independent_functions"]
     assert found["independent_functions"] <= 4  # and the constant of the element
     assert found["independent_functions"] >= 3
+
+
+def few_functions(layers: int) -> Potential:
+    """Return a model of hydrogen with so few functions that clusters can count them."""
+    fields = {
+        "layers": layers,
+        "channels": 2,
+        "l_max": 1,
+        "features_l_max": 1,
+        "cutoff": 4.0,
+        "radial": {"number": 2, "hidden": []},
+        "product_basis": {"correlation": 1},
+    }
+    statistics = Statistics(mean_neighbours=2.0, atomic_energies={"H": -13.0})
+    return Potential(Design(**fields), (1,), statistics, dtype=torch.float64, seed=0)
+
+
+def test_one_layer_with_enough_channels_has_the_dimension_of_theory():
+    potential = few_functions(2)
+    design = one_layer(potential.design, channels=24)
+    assert design is not None
+    assert (design.cutoff, design.radial.number) == (8.0, 4)
+    alone = Potential(design, (1,), potential.statistics, dtype=torch.float64, seed=0)
+    rank = independent_functions(alone, random_clusters(potential, 60))
+    assert rank == complete_dimension(design, 1, 2) + 1  # and the constant of the element
+
+
+def test_two_layers_are_a_sparse_part_of_one_that_sees_as_far():
+    found = probes.completeness(few_functions(2), environments=60)
+    assert found["independent_functions"] < found["one_layer_functions"] < 60
+    assert found["one_layer_functions"] == found["complete_dimension"] + 1
+
+
+def test_without_a_body_order_there_is_no_such_layer():
+    assert one_layer(mace("small"), 8) is None  # its last readout is not linear
+    assert one_layer(few_functions(5).design, 8) is None  # products of five neighbours

@@ -111,21 +111,48 @@ def hessian(potential: Potential, structure: Structure) -> Float64[np.ndarray, "
     Returns:
         (3 n, 3 n), coordinates x, y, z of atom after atom; images of an atom move with it.
     """
+    return hessians(potential, structure, ([*range(len(potential.terms))],))[0]
+
+
+def hessians(
+    potential: Potential, structure: Structure, groups: Sequence[Sequence[int]]
+) -> Float64[np.ndarray, "groups size size"]:
+    """Return the Hessians of sums of terms of the energy, eV/Å^2.
+
+    Args:
+        potential: a float64 one.
+        structure: where.
+        groups: places in `potential.terms` of the terms of each sum.
+
+    Returns:
+        One Hessian for each group, as `hessian` returns it.
+    """
     graph = structure_graph(potential, [structure])
     displacements = graph.edge_vectors.new_zeros((graph.n_nodes, 3)).requires_grad_()
+    found = []
     with torch.enable_grad():
-        energy = displaced_energies(potential, graph, displacements).sum()
-        (gradient,) = torch.autograd.grad(
-            energy, displacements, create_graph=True, materialize_grads=True
-        )
-        rows = [gradient_or_zero(slope, displacements) for slope in gradient.flatten()]
-    return torch.stack(rows).flatten(1).cpu().numpy()
+        terms = displaced_terms(potential, graph, displacements)
+        for group in groups:
+            energy = terms[:, list(group)].sum()
+            (gradient,) = torch.autograd.grad(
+                energy, displacements, create_graph=True, materialize_grads=True
+            )
+            rows = [gradient_or_zero(slope, displacements) for slope in gradient.flatten()]
+            found.append(torch.stack(rows).flatten(1))
+    return torch.stack(found).cpu().numpy()
 
 
 def displaced_energies(
     potential: Potential, graph: Graph, displacements: Float64[Tensor, "nodes 3"]
 ) -> Float64[Tensor, " nodes"]:
-    """Return E_i as a function of displacements of the atoms, to be differentiated.
+    """Return E_i as a function of displacements of the atoms; see `displaced_terms`."""
+    return displaced_terms(potential, graph, displacements).sum(dim=1)
+
+
+def displaced_terms(
+    potential: Potential, graph: Graph, displacements: Float64[Tensor, "nodes 3"]
+) -> Float64[Tensor, "nodes terms"]:
+    """Return the terms of E_i as functions of displacements of the atoms, to be differentiated.
 
     Edges are those of the graph: displacements are meant to be infinitesimal.
 
@@ -135,7 +162,7 @@ def displaced_energies(
         displacements: Å; zero gives the energies of the graph.
     """
     moved = displacements[graph.senders] - displacements[graph.receivers]
-    return site_terms(potential, replace(graph, edge_vectors=graph.edge_vectors + moved)).sum(dim=1)
+    return site_terms(potential, replace(graph, edge_vectors=graph.edge_vectors + moved))
 
 
 def gradient_or_zero(value: Tensor, variable: Tensor) -> Tensor:

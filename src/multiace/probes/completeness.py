@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import torch
 from jaxtyping import Float64
@@ -22,6 +24,9 @@ from multiace.probes.surface import Subject, potential_of
 SAME = 1e-10
 """Relative difference of energies below which two environments are not told apart."""
 
+MOST_COUNTED = 3
+"""Neighbours up to which the dimension of complete layers is counted."""
+
 RANK = 1e-10
 """Singular values below this part of the largest count as zero."""
 
@@ -34,7 +39,8 @@ def completeness(
     Three tests: the numerical rank of the products of each layer, order by order, against the
     number of couplings that representation theory allows; the degenerate environments of
     Pozdnyakov et al.; and, with `environments`, the number of independent functions of the whole
-    model against the dimension of one layer whose cutoff is its receptive field.
+    model against that of one layer whose cutoff is its receptive field, as T layers are a sparse
+    part of one.
 
     Args:
         subject: a model; in float64.
@@ -78,8 +84,7 @@ def completeness(
     )
     tables = [Table("products", "products of each layer, for one channel", columns, tuple(rows))]
     if environments:
-        of_model = independent_functions(potential, environments, seed=seed)
-        numbers += _sparsification(potential, of_model, environments)
+        numbers += _sparsification(potential, environments, seed)
     settings = {"element": element, "environments": environments, "seed": seed}
     return ProbeResult("completeness", found.name, tuple(numbers), tuple(tables), settings=settings)
 
@@ -139,25 +144,20 @@ def _coupling_rank(
     return numerical_rank(products.reshape(-1, n_paths))
 
 
-def independent_functions(
-    potential: Potential, environments: int, *, atoms: int = 8, seed: int = 0
-) -> int:
+def independent_functions(potential: Potential, structures: Sequence[Structure]) -> int:
     """Count the functions of the environment that the weights of a potential move between.
 
-    The rank of dE_i/dw over random clusters: for a model that is linear in its weights, the
-    rank of its basis; else the dimension of the family of functions at these weights.
+    The rank of dE_0/dw over the environments of the first atoms: for a model that is linear in its
+    weights, the rank of its basis; else the dimension of the family of functions at these weights.
 
     Args:
         potential: in float64.
-        environments: number of clusters; the rank cannot exceed it.
-        atoms: of each cluster, within the cutoff of each other only in part.
-        seed: of the clusters.
+        structures: environments of their first atoms; the rank cannot exceed their number.
     """
-    rng = np.random.default_rng(seed)
     weights = [w for w in potential.parameters() if w.requires_grad]
     rows = []
-    for _ in range(environments):
-        graph = structure_graph(potential, [_cluster(potential, atoms, rng)])
+    for structure in structures:
+        graph = structure_graph(potential, [structure])
         with torch.enable_grad():
             energy = site_terms(potential, graph)[0, 1:].sum()
         rows.append(torch.cat([gradient_or_zero(energy, w).flatten() for w in weights]))
@@ -184,31 +184,92 @@ def numerical_rank(matrix: Float64[np.ndarray, "rows columns"]) -> int:
     return int((singular > RANK * singular[0]).sum()) if singular[0] > 0.0 else 0
 
 
-def _sparsification(potential: Potential, of_model: int, environments: int) -> list[Number]:
-    last = body_orders(potential.design)[-1]
-    order = None if last is None else last - 1
-    counted = order is not None and order <= 3 <= MAX_ORDER
+def one_layer(design: Design, channels: int) -> Design | None:
+    """Return one layer with the receptive field and the body order of a design.
+
+    Its cutoff is T r_c and it has T times as many radial functions, so that they are as fine.
+
+    Args:
+        design: of T layers.
+        channels: of the one layer; with enough it is complete, as sums of products of channels
+            are all products.
+
+    Returns:
+        None where the body order is unbounded, or needs products that there are not.
+
+    Example:
+        >>> from multiace.presets import nequip_linear
+        >>> local = one_layer(nequip_linear("small", layers=2), channels=8)
+        >>> local.cutoff, local.radial.number, local.product_basis.correlation
+        (8.0, 16, 2)
+    """
+    orders = [order for order in body_orders(design) if order is not None]
+    if len(orders) < len(body_orders(design)) or max(orders) - 1 > MAX_ORDER:
+        return None
+    depth = design.last_readout
+    return Design(
+        layers=1,
+        channels=channels,
+        l_max=design.l_max,
+        features_l_max=0,
+        cutoff=depth * design.cutoff,
+        radial={"number": depth * design.radial.number, "hidden": []},
+        product_basis={"correlation": max(orders) - 1, "weights": "per_element"},
+    )
+
+
+def _sparsification(potential: Potential, environments: int, seed: int) -> list[Number]:
+    """Compare the model with one layer that sees as far: as it is built, and complete."""
+    clusters = random_clusters(potential, environments, seed=seed)
+    of_model = independent_functions(potential, clusters)
+    local = one_layer(potential.design, channels=environments)
+    of_layer: Value = None
     dimension: Value = None
-    if counted and order is not None:
-        dimension = complete_dimension(potential.design, len(potential.elements), order)
-    bounded = "at most the number of environments" if of_model == environments else "of the model"
+    if local is not None:
+        n_elements = len(potential.elements)
+        alone = Potential(
+            local, potential.elements, potential.statistics, dtype=torch.float64, seed=seed
+        )
+        of_layer = independent_functions(alone, clusters)
+        order = local.per_layer("product_basis.correlation")[0]
+        if order <= MOST_COUNTED:
+            dimension = complete_dimension(local, n_elements, order)
     return [
-        Number("independent_functions", of_model, "", f"rank of dE/dw, {bounded}"),
+        Number("independent_functions", of_model, "", _rank_of("dE/dw", of_model, environments)),
         Number(
-            "complete_dimension",
-            dimension,
+            "one_layer_functions",
+            of_layer,
             "",
-            "of one layer with the whole receptive field, all couplings, the same body order",
+            _rank_of("one layer that sees as far, of the same body order", of_layer, environments),
         ),
+        Number("complete_dimension", dimension, "", "of that layer with all couplings of n, l, z"),
     ]
 
 
-def _cluster(potential: Potential, atoms: int, rng: np.random.Generator) -> Structure:
+def _rank_of(what: str, rank: Value, environments: int) -> str:
+    bounded = ", at most the number of environments" if rank == environments else ""
+    return f"rank of {what}{bounded}"
+
+
+def random_clusters(
+    potential: Potential, number: int, *, atoms: int = 8, seed: int = 0
+) -> list[Structure]:
+    """Return environments of a first atom that reach through the receptive field of a potential.
+
+    Args:
+        potential: whose elements and cutoff.
+        number: of clusters.
+        atoms: of each; within the cutoff of each other only in part.
+        seed: of the random numbers.
+    """
+    rng = np.random.default_rng(seed)
     reach = potential.design.last_readout * potential.cutoff
-    positions = rng.normal(size=(atoms, 3))
-    positions *= (reach * rng.uniform(0.2, 0.9, size=atoms) / np.linalg.norm(positions, axis=1))[
-        :, None
-    ]
-    positions[0] = 0.0
-    positions[1] *= 0.5 * potential.cutoff / np.linalg.norm(positions[1])
-    return Structure(rng.choice(potential.elements, size=atoms), positions)
+    clusters = []
+    for _ in range(number):
+        positions = rng.normal(size=(atoms, 3))
+        radii = reach * rng.uniform(0.2, 0.9, size=atoms)
+        positions *= (radii / np.linalg.norm(positions, axis=1))[:, None]
+        positions[0] = 0.0
+        positions[1] *= 0.5 * potential.cutoff / np.linalg.norm(positions[1])
+        clusters.append(Structure(rng.choice(potential.elements, size=atoms), positions))
+    return clusters

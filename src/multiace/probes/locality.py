@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from jaxtyping import Float64
 
-from multiace.analysis.gradients import hessian
+from multiace.analysis.gradients import hessians
 from multiace.analysis.locality import influence
 from multiace.geometry import Structure
 from multiace.probes.paths import numerical_hessian
@@ -24,7 +24,8 @@ def locality(subject: Subject, structure: Structure) -> ProbeResult:
 
     |dF_i/dr_j| is the Frobenius norm of a block of the Hessian. An energy of T layers depends on
     atoms within T cutoffs, so forces respond within 2 T cutoffs, and not beyond. For a
-    potential, |dE_i/dr_j| is shown too, which ends at T cutoffs.
+    potential, |dE_i/dr_j| is shown too, which ends at T cutoffs, and the responses of the forces
+    that come from each of its terms: E_t, which layer t adds, ends at 2 t cutoffs.
 
     Args:
         subject: what to look at; in float64.
@@ -32,8 +33,8 @@ def locality(subject: Subject, structure: Structure) -> ProbeResult:
             directions an atom and its images move together, and the nearest image counts.
 
     Returns:
-        The distance beyond which responses are weak, the part beyond one cutoff, and, by multiples
-        of the cutoff, the largest responses.
+        The distance beyond which responses are weak, the part beyond one cutoff, the largest
+        responses by multiples of the cutoff, and reach and part beyond it of each term.
 
     Example:
         >>> from ase.calculators.lj import LennardJones
@@ -49,40 +50,51 @@ def locality(subject: Subject, structure: Structure) -> ProbeResult:
         raise ValueError("Locality is between atoms: give a structure of at least two.")
     r = distances[pairs]
     potential = found.potential
-    full = hessian(potential, structure) if potential else numerical_hessian(found, structure)
-    n = structure.n_atoms
-    forces = np.linalg.norm(full.reshape(n, 3, n, 3), axis=(1, 3))[pairs]
-    energies = None
-    if potential is not None:
+    energies, terms = None, {}
+    if potential is None:
+        forces = _responses(numerical_hessian(found, structure))[pairs]
+    else:
         of_energy = influence(potential, structure)
         energies = np.maximum(of_energy, of_energy.T)[pairs]
+        places = [k for k, name in enumerate(potential.terms) if name != "E0"]
+        whole, *parts = hessians(potential, structure, (places, *([k] for k in places)))
+        forces = _responses(whole)[pairs]
+        responses = {
+            potential.terms[k]: _responses(part)[pairs]
+            for k, part in zip(places, parts, strict=True)
+        }
+        terms = {name: each for name, each in responses.items() if each.any()}
     numbers = _numbers(found, r, forces, energies)
-    tables = () if found.cutoff is None else (_shells(r, forces, energies, found.cutoff),)
+    tables = [] if found.cutoff is None else [_shells(r, forces, energies, found.cutoff)]
+    if found.cutoff is not None and terms:
+        tables.append(_terms(r, terms, found.cutoff))
     return ProbeResult(
         "locality",
         found.name,
         tuple(numbers),
-        tables,
-        tuple(_panels(found, r, forces, energies)),
-        {"atoms": n, "largest distance (Å)": float(r.max())},
+        tuple(tables),
+        tuple(_panels(found, r, forces, energies, terms)),
+        {"atoms": structure.n_atoms, "largest distance (Å)": float(r.max())},
     )
+
+
+def _responses(hessian: np.ndarray) -> Float64[np.ndarray, "atoms atoms"]:
+    """Return the Frobenius norms of the blocks of pairs of atoms."""
+    n = len(hessian) // 3
+    return np.linalg.norm(hessian.reshape(n, 3, n, 3), axis=(1, 3))
 
 
 def _numbers(
     found: Surface, r: np.ndarray, forces: np.ndarray, energies: np.ndarray | None
 ) -> list[Number]:
-    strong = forces > WEAK * forces.max()
     numbers = [
-        Number(
-            "reach", float(r[strong].max()), "Å", "largest distance of a response that is not weak"
-        ),
+        Number("reach", _reach(r, forces), "Å", "largest distance of a response that is not weak"),
         Number("largest", float(forces.max()), "eV/Å²", "largest response between two atoms"),
     ]
     if found.cutoff is not None:
-        total = float(np.square(forces).sum())
-        beyond = float(np.square(forces[r > found.cutoff]).sum())
+        beyond = _beyond(r, forces, found.cutoff)
         numbers.append(
-            Number("beyond_cutoff", beyond / total, "", "part of the squared responses beyond it")
+            Number("beyond_cutoff", beyond, "", "part of the squared responses beyond it")
         )
     if energies is not None and found.potential is not None:
         field = found.potential.design.last_readout * found.potential.cutoff
@@ -117,20 +129,45 @@ def _shells(r: np.ndarray, forces: np.ndarray, energies: np.ndarray | None, cuto
     return Table("shells", "responses by distance in cutoffs", tuple(columns), tuple(rows))
 
 
+def _terms(r: np.ndarray, terms: dict[str, np.ndarray], cutoff: float) -> Table:
+    columns = (("term", ""), ("largest", "eV/Å²"), ("reach", "Å"), ("beyond the cutoff", ""))
+    rows = tuple(
+        (name, float(each.max()), _reach(r, each), _beyond(r, each, cutoff))
+        for name, each in terms.items()
+    )
+    return Table("terms", "responses of the forces of each term", columns, rows)
+
+
+def _reach(r: np.ndarray, responses: np.ndarray) -> float:
+    return float(r[responses > WEAK * responses.max()].max())
+
+
+def _beyond(r: np.ndarray, responses: np.ndarray, cutoff: float) -> float:
+    squares = np.square(responses)
+    return float(squares[r > cutoff].sum() / squares.sum())
+
+
 def _panels(
-    found: Surface, r: np.ndarray, forces: np.ndarray, energies: np.ndarray | None
+    found: Surface,
+    r: np.ndarray,
+    forces: np.ndarray,
+    energies: np.ndarray | None,
+    terms: dict[str, np.ndarray],
 ) -> list[Panel]:
     marks = [] if found.cutoff is None else [Mark("x", found.cutoff, "cutoff")]
     if found.potential is not None and found.potential.design.last_readout > 1:
         field = found.potential.design.last_readout * found.potential.cutoff
         marks.append(Mark("x", field, "receptive field"))
+    curves = [Series(found.name, *_binned(r, forces))]
+    if len(terms) > 1:
+        curves += [Series(name, *_binned(r, each), role="part") for name, each in terms.items()]
     panels = [
         Panel(
             "force_response",
             "Response of forces",
             "distance (Å)",
             "largest |dFᵢ/drⱼ| (eV/Å²)",
-            (Series(found.name, *_binned(r, forces)),),
+            tuple(curves),
             marks=tuple(marks),
             log_y=True,
         )
