@@ -54,7 +54,7 @@ def results(n_seeds=3, curve=CONVERGED, effect=EFFECT, unfinished=0, kind="grid"
     states = ["done"] * len(outcomes) + ["waiting"] * unfinished
     runs = [RunStatus("r", "c", 1, state, 1.0, 1.0, 1.0, "", 1.0, "") for state in states]
     responses = tuple(
-        Response(f"force error {d}", d, (n,), "forces", "meV/Å")
+        Response("force error", d, (n,), "forces", "meV/Å")
         for d, n in (("in_domain", "300 K"), ("out_of_domain", "600 K"))
     )
     identification = identify(cells, (2, 2))
@@ -93,7 +93,7 @@ def test_a_significant_effect_is_named_with_its_interval_and_another_is_not():
 
 def test_without_effect_none_is_claimed():
     first, _, _ = answer(results(effect=0.0))
-    assert "no significant effect on the force error in_domain was found" in first
+    assert "no significant effect on the force error was found" in first
     assert "instead of" not in first
 
 

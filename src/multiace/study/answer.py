@@ -60,12 +60,12 @@ def percent(log_ratio: float) -> str:
 
     Example:
         >>> percent(math.log(1.25)), percent(math.log(0.9)), percent(math.log(7.0))
-        ('+25 %', '-10 %', 'x 7.0')
+        ('+25 %', '−10 %', '× 7.0')
     """
     ratio = math.exp(log_ratio)
     if ratio > 3.0:
-        return f"x {ratio:.1f}"
-    return f"{100.0 * (ratio - 1.0):+.0f} %"
+        return f"× {ratio:.1f}"
+    return f"{100.0 * (ratio - 1.0):+.0f} %".replace("-", "−")
 
 
 def _sentence(
@@ -87,12 +87,12 @@ def _sentence(
 def _clause(response: Response, fit: Fit, results: Results) -> str:
     effects = significant(fit)
     if not effects:
-        return f"no significant effect on the {response.name} was found{_resolution(fit)}"
+        return f"no significant effect on the {response.what} was found{_resolution(fit)}"
     shown = [_words(effect, results) for effect in effects[:MOST_EFFECTS]]
     more = len(effects) - len(shown)
     if more:
         shown.append(f"{more} more in the table")
-    return f"the {response.name} changes with {'; '.join(shown)}{_resolution(fit)}"
+    return f"the {response.what} changes with {'; '.join(shown)}{_resolution(fit)}"
 
 
 def _words(effect: Effect, results: Results) -> str:

@@ -101,7 +101,7 @@ def make_study(content: Mapping[str, Any], places: Places | None = None) -> Stud
         )
         check_factors(factors, places)
     cells = [
-        Cell(levels, cell_name(factors, levels, path=config.plan.kind == "path"))
+        Cell(levels, cell_name(factors, levels, config.plan.kind))
         for levels in _cells(config, factors, places)
     ]
     is_search = config.plan.kind == "search"

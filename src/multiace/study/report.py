@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeGuard
 
 import numpy as np
 from jaxtyping import Float64
@@ -21,20 +22,17 @@ from multiace.report import (
     Page,
     Panel,
     Points,
-    Ribbon,
     Section,
     Table,
     Text,
     series_colour,
-    series_dash,
     write_page,
 )
 from multiace.report.figure import Mark
-from multiace.report.runs.charts import followed
 from multiace.report.table import Cell as TableCell
 from multiace.study.answer import answer, obstacle_to_ranking, percent
 from multiace.study.confounding import identification_notes
-from multiace.study.evaluate import paths_of, read
+from multiace.study.curves import learning_curves, scans
 from multiace.study.over_seeds import over_seeds
 from multiace.study.probe_tables import probe_tables
 from multiace.study.results import Outcome, Response, Results, read_results
@@ -64,8 +62,8 @@ def study_page(results: Results) -> Page:
             Section("In and out of domain", tuple(_plane(results))),
             Section("Error and cost", tuple(_front(results))),
             Section("Cells", tuple(_cell_table(results))),
-            Section("Training", tuple(_curves(results))),
-            Section("Scans", tuple(_scans(results))),
+            Section("Training", tuple(learning_curves(results))),
+            Section("Scans", tuple(scans(results))),
             Section("Probes", tuple(probe_tables(results))),
             Section("Runs", tuple(_runs(results))),
         ),
@@ -168,8 +166,20 @@ def _effect_panel(results: Results, response: Response, fit: Fit) -> Panel:
             Points(ratios[mine], places[mine], colour=series_colour(factor), size=5.0, notes=notes)
         )
     what = response.quantity if response.domain == "probe" else "the error"
-    axes = Axis(f"change of {what} (%)"), Axis("", ticks=labels)
-    return Panel(response.name, *axes, tuple(marks))
+    axis = Axis(f"change of {what} (%)", limits=_around([m.x for m in marks if _has_x(m)]))
+    return Panel(response.name, axis, Axis("", ticks=labels), tuple(marks))
+
+
+def _has_x(mark: Mark) -> TypeGuard[Line | Points]:
+    return isinstance(mark, Line | Points)
+
+
+def _around(values: Sequence[Float64[np.ndarray, "_"]]) -> tuple[float, float]:
+    """Return limits with some room around all values."""
+    together = np.concatenate(values)
+    low, high = float(together.min()), float(together.max())
+    room = 0.04 * (high - low) or 1.0
+    return low - room, high + room
 
 
 def _change(log_ratio: float) -> float:
@@ -383,72 +393,6 @@ def _cell_table(results: Results) -> list[Table]:
         "error of a run fell by more than 5 % in the last fifth of training."
     )
     return [Table("cells", "Cells", tuple(columns), tuple(rows), caption)] if rows else []
-
-
-def _curves(results: Results) -> list[Figure]:
-    marks: list[Mark] = []
-    for index, cell in enumerate(results.cells):
-        runs = [np.array(o.curve) for o in results.of_cell(cell) if o.curve]
-        n = min((len(run) for run in runs), default=0)
-        if n < 2:
-            continue
-        epochs, errors = runs[0][:n, 0], np.array([run[:n, 2] for run in runs])
-        colour, dash = series_colour(index), series_dash(index)
-        if len(runs) > 1:
-            marks.append(Ribbon(epochs, errors.min(axis=0), errors.max(axis=0), colour, cell))
-        mean = np.exp(np.log(errors).mean(axis=0))
-        marks.append(Line(epochs, mean, name=cell, colour=colour, dash=dash))
-    if not marks:
-        return []
-    panel = Panel("", Axis("epoch"), Axis("validation error (meV/Å)", log=True), tuple(marks))
-    caption = "Geometric mean over seeds, and their range."
-    return [Figure("learning", "Learning curves", (panel,), caption)]
-
-
-def _scans(results: Results) -> list[Figure]:
-    panels: list[Panel] = []
-    for name, content in results.evaluations.items():
-        if content["domain"] == "scan":
-            panels += _scan_panels(results, name)
-    caption = (
-        "Energies from the lowest reference energy, or from the far end of model and reference "
-        "where the axis says so; a line for each cell, the mean of its seeds. Curves that run "
-        "away leave the panel."
-    )
-    columns = 1 if len(panels) < 4 else 2
-    return [Figure("scans", "Scans", tuple(panels), caption, columns=columns)] if panels else []
-
-
-def _scan_panels(results: Results, name: str) -> list[Panel]:
-    """Return a panel for each path of a scan that has a reference."""
-    content = results.evaluations[name]
-    structures = read(content)
-    reference = np.array([s.labels.energy for s in structures], dtype=np.float64)
-    cells = {
-        cell: np.mean([o.energies[name] for o in outcomes], axis=0)
-        for cell in results.cells
-        if (outcomes := [o for o in results.of_cell(cell) if name in o.energies])
-    }
-    panels = []
-    for path in paths_of(structures, content["coordinate"] or ()):
-        expected = reference[path.members]
-        if not np.isfinite(expected).all():
-            continue
-        lowest = float(expected.min()) if content["zero"] == "absolute" else 0.0
-        expected = expected - path.zero(reference, content["zero"]) - lowest
-        marks: list[Mark] = []
-        for index, cell in enumerate(results.cells):
-            if cell in cells:
-                energies = cells[cell] - path.zero(cells[cell], content["zero"]) - lowest
-                look = {"colour": series_colour(index), "dash": series_dash(index), "width": 1.3}
-                marks.append(Line(path.coordinate, energies[path.members], name=cell, **look))
-        marks.append(Line(path.coordinate, expected, name="reference", width=2.4))
-        label = "energy (eV)" if content["zero"] == "absolute" else "energy − far end (eV)"
-        curves = [mark.y for mark in marks if isinstance(mark, Line)]
-        y = Axis(label, limits=followed(expected.tolist(), curves))
-        title = ": ".join(filter(None, (name, path.name)))
-        panels.append(Panel(title, Axis(path.label), y, tuple(marks)))
-    return panels
 
 
 def _runs(results: Results) -> list[Table]:

@@ -70,23 +70,31 @@ class Outcome:
         return still_falling([(epoch, error) for epoch, _, error in self.curve])
 
 
+_DOMAINS = {"in_domain": "in domain", "out_of_domain": "out of domain"}
+
+
 @dataclass(frozen=True)
 class Response:
     """A number of each run whose logarithm the effects are of.
 
     Args:
-        name: how it is called.
+        what: what it is, the same in every domain.
         domain: in_domain, out_of_domain, scan or probe.
         evaluations: whose errors are averaged, as logarithms; the name of a probe.
         quantity: whose error; the name of a number.
         unit: of the error or number.
     """
 
-    name: str
+    what: str
     domain: str
     evaluations: tuple[str, ...]
     quantity: str
     unit: str
+
+    @property
+    def name(self) -> str:
+        """What it is, and in which domain."""
+        return " ".join(filter(None, (self.what, _DOMAINS.get(self.domain))))
 
     def log_value(self, outcome: Outcome) -> float:
         """Return the mean of the logarithms; NaN where a number is missing or not positive."""
@@ -248,10 +256,9 @@ def _responses(
     units = {"energy": "meV", "energy_per_atom": "meV/atom", "forces": "meV/Å"}
     words = {"energy": "energy", "energy_per_atom": "energy per atom", "forces": "force"}
     found = []
-    for domain, name in (("in_domain", "in domain"), ("out_of_domain", "out of domain")):
+    for domain in _DOMAINS:
         names = tuple(n for n, content in evaluations.items() if content["domain"] == domain)
-        title = f"{words[compare]} error {name}"
-        found.append(Response(title, domain, names, compare, units[compare]))
+        found.append(Response(f"{words[compare]} error", domain, names, compare, units[compare]))
     scans = tuple(n for n, content in evaluations.items() if content["domain"] == "scan")
     found.append(Response("energy error along scans", "scan", scans, "energy", "meV"))
     return tuple(

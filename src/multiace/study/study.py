@@ -65,7 +65,7 @@ class Study:
 
     def cell(self, levels: tuple[int, ...]) -> Cell:
         """Return the cell of given levels."""
-        return Cell(levels, cell_name(self.factors, levels, path=self.config.plan.kind == "path"))
+        return Cell(levels, cell_name(self.factors, levels, self.config.plan.kind))
 
     def training_fields(self, cell: Cell) -> dict[str, Any]:
         """Return the fields of the training config of a cell, without budget, seed and out."""
@@ -105,28 +105,31 @@ class Run:
     epochs: int
 
 
-def cell_name(factors: tuple[Factor, ...], levels: tuple[int, ...], *, path: bool) -> str:
+def cell_name(factors: tuple[Factor, ...], levels: tuple[int, ...], kind: str) -> str:
     """Return the levels of a cell in words.
 
     Args:
         factors: of the study.
         levels: index of the level of each.
-        path: name the steps that were taken instead of all levels.
+        kind: of the plan. Cells of a path are named by the steps that were taken, those of
+            one-at-a-time by what differs from the first levels.
 
     Example:
         >>> steps = tuple(Factor(name, ("before", "after"), ({}, {})) for name in "abc")
-        >>> cell_name(steps, (1, 1, 0), path=True), cell_name(steps[:1], (1,), path=False)
+        >>> cell_name(steps, (1, 1, 0), "path"), cell_name(steps[:1], (1,), "grid")
         ('a + b', 'a: after')
     """
-    if path:
-        taken = [f.name for f, level in zip(factors, levels, strict=True) if level]
+    named = [(f.name, f.levels[level], level) for f, level in zip(factors, levels, strict=True)]
+    if kind == "path":
+        taken = [name for name, _, level in named if level]
         if len(taken) == len(factors) and len(factors) > 1:
             return "end (all steps)"
         return " + ".join(taken) or "start"
-    return ", ".join(
-        f"{factor.name}: {factor.levels[level]}"
-        for factor, level in zip(factors, levels, strict=True)
-    )
+    if kind == "one-at-a-time":
+        return (
+            ", ".join(f"{name}: {word}" for name, word, level in named if level) or "first levels"
+        )
+    return ", ".join(f"{name}: {word}" for name, word, _ in named)
 
 
 def run_name(config: TrainingConfig, threads: int) -> str:
