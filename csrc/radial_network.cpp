@@ -44,10 +44,10 @@ struct PackedLayers {
   }
 };
 
-/// Rows of T at an edge of an array, or null.
+/// A row of an array, or null.
 template <class T>
-T* at(const void* rows, int64_t edge, int64_t width) {
-  return rows ? const_cast<T*>(as<T>(rows)) + edge * width : nullptr;
+T* at(const void* rows, int64_t row, int64_t width) {
+  return rows ? const_cast<T*>(as<T>(rows)) + row * width : nullptr;
 }
 
 template <class T>
@@ -63,10 +63,10 @@ template <class T, Pass P, Function F>
 class Worker {
   static constexpr bool kTangent = P == Pass::kDoubleBackward || P == Pass::kTangent;
   static constexpr bool kPullsBack = P == Pass::kBackward || P == Pass::kDoubleBackward;
-  static constexpr int64_t kRowsOfEdge = kTangent ? 2 : 1;
+  static constexpr int64_t kCopies = kTangent ? 2 : 1;
 
  public:
-  static constexpr int64_t kEdgesOfBlock = kRowsOfBlock / kRowsOfEdge;
+  static constexpr int64_t kBasisRowsOfBlock = kRowsOfBlock / kCopies;
 
   /// to_weights and to_biases add gradients up; they may be null.
   Worker(const MultiaceRadialNetwork& c, const PackedLayers<T>& weights, const PackedLayers<T>& weights_dot,
@@ -98,7 +98,7 @@ class Worker {
     int64_t bias = 0;
     for (int64_t l = 1; l <= c_.n_layers; bias += width(l++)) {
       const int64_t in = width(l - 1), out = width(l);
-      multiply(kRowsOfEdge * n_, out, in, u_[l - 1], in, int64_t{1}, weights_.forward[l - 1], u_[l], out, false);
+      multiply(kCopies * n_, out, in, u_[l - 1], in, int64_t{1}, weights_.forward[l - 1], u_[l], out, false);
       if (kTangent && weights_dot_.forward[l - 1])
         multiply(n_, out, in, u_[l - 1], in, int64_t{1}, weights_dot_.forward[l - 1], u_[l] + n_ * out, out, true);
       if (c_.biases) add_to_rows(as<T>(c_.biases) + bias, n_, out, u_[l]);
@@ -134,14 +134,23 @@ class Worker {
     const int64_t w = width(c_.n_layers);
     const T *u = u_[c_.n_layers], *u_dot = u + n_ * w;
     const T *s = at<T>(c_.envelope, first_, 1), *s_dot = at<T>(c_.envelope_dot, first_, 1);
-    T *to = at<T>(c_.features, first_, w), *to_dot = at<T>(c_.features_dot, first_, w);
+    const void *to = c_.features, *to_dot = c_.features_dot;
     if (P == Pass::kDoubleBackward) std::swap(to, to_dot);
-    for (int64_t e = 0; e < n_; ++e) {
+    for (int64_t e = 0; e < n_; ++e, u += w, u_dot += w) {
       const T factor = s ? s[e] : T(1), factor_dot = kTangent && s_dot ? s_dot[e] : T(0);
-      for (int64_t k = e * w; to && k < (e + 1) * w; ++k) to[k] = factor * u[k];
-      for (int64_t k = e * w; kTangent && to_dot && k < (e + 1) * w; ++k)
-        to_dot[k] = factor * u_dot[k] + factor_dot * u[k];
+      for_edges(e, [&](int64_t edge) {
+        T *row = at<T>(to, edge, w), *row_dot = at<T>(to_dot, edge, w);
+        for (int64_t k = 0; row && k < w; ++k) row[k] = factor * u[k];
+        for (int64_t k = 0; kTangent && row_dot && k < w; ++k) row_dot[k] = factor * u_dot[k] + factor_dot * u[k];
+      });
     }
+  }
+
+  /// Call body with each edge that has row e of the block.
+  template <class Body>
+  void for_edges(int64_t e, const Body& body) const {
+    if (c_.starts == nullptr) return body(first_ + e);
+    for (int64_t k = c_.starts[first_ + e]; k < c_.starts[first_ + e + 1]; ++k) body(c_.edges[k]);
   }
 
   void backward() {
@@ -149,7 +158,7 @@ class Worker {
     int64_t weight = 0, bias = 0;
     for (int64_t l = 1; l <= c_.n_layers; ++l) weight += width(l - 1) * width(l), bias += width(l);
     for (int64_t l = c_.n_layers; l >= 1; --l) {
-      const int64_t in = width(l - 1), out = width(l), rows = kRowsOfEdge * n_;
+      const int64_t in = width(l - 1), out = width(l), rows = kCopies * n_;
       weight -= in * out, bias -= out;
       through_activation(n_ * out, slope_[l]);
       if (to_weights_) {
@@ -225,7 +234,7 @@ void run(const MultiaceRadialNetwork& c) {
   const PackedLayers<T> weights(c, as<T>(c.weights), scratch), weights_dot(c, as<T>(c.weights_dot), scratch);
   int64_t n_weights = 0, n_biases = 0;
   for (int64_t l = 1; l <= c.n_layers; ++l) n_weights += c.widths[l - 1] * c.widths[l], n_biases += c.widths[l];
-  const int64_t n_blocks = (c.n_edges + Blocks::kEdgesOfBlock - 1) / Blocks::kEdgesOfBlock;
+  const int64_t n_blocks = (c.n_rows + Blocks::kBasisRowsOfBlock - 1) / Blocks::kBasisRowsOfBlock;
   const int n_parts = static_cast<int>(std::max<int64_t>(1, std::min(c.n_threads, n_blocks)));
   const bool sums = c.weights_gradient || c.biases_gradient;
   const int64_t stride = n_weights + n_biases;
@@ -236,8 +245,8 @@ void run(const MultiaceRadialNetwork& c) {
     Blocks blocks(c, weights, weights_dot, c.weights_gradient ? to : nullptr,
                   c.biases_gradient ? to + n_weights : nullptr, local);
     for (int64_t b = part_start(n_blocks, part, n_parts); b < part_start(n_blocks, part + 1, n_parts); ++b) {
-      const int64_t first = b * Blocks::kEdgesOfBlock;
-      blocks.block(first, std::min(Blocks::kEdgesOfBlock, c.n_edges - first));
+      const int64_t first = b * Blocks::kBasisRowsOfBlock;
+      blocks.block(first, std::min(Blocks::kBasisRowsOfBlock, c.n_rows - first));
     }
   });
   add_up(parts, stride, n_parts, n_weights, c.weights_gradient);

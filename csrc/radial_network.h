@@ -1,12 +1,16 @@
 // Hidden features u = s f(.. f(e W_1 + b_1) ..) of edges and their derivatives, layer by layer for
 // a block of edges that stays in the cache.
 //
+// Edges of one distance, such as the two directions of a pair, may share a row of the basis: row k is
+// that of edges[starts[k]] .. edges[starts[k + 1] - 1]. Without starts, and on the way back, each edge
+// has its own.
+//
 // | symbol | argument | shape |
 // |---|---|---|
-// | e | basis | (edges, widths[0]) |
+// | e | basis | (rows, widths[0]) |
 // | W_1 .. W_L | weights | each (widths[l - 1], widths[l]), in one array |
 // | b_1 .. b_L | biases, or null: zero | (widths[1] + .. + widths[L]) |
-// | s | envelope, or null: one | (edges) |
+// | s | envelope, or null: one | (rows) |
 // | f | constant times function, see csrc/elementary.h | |
 // | u | features | (edges, widths[L]) |
 #pragma once
@@ -16,8 +20,9 @@
 extern "C" {
 
 struct MultiaceRadialNetwork {
-  int64_t n_edges, n_layers, n_threads;
+  int64_t n_rows, n_layers, n_threads;
   const int64_t* widths;
+  const int64_t *starts, *edges;  // (rows + 1), (edges), or null
   int64_t function;
   double constant;
   const void *basis, *weights, *biases, *envelope;

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
+from ase.build import bulk
 from tests.laws.potentials import for_random_designs, random_potential
 from tests.laws.systems import ATOM, CHIRAL, DIMER, METHANOL, TRICLINIC
 from tests.plan.cases import NAMES, STRUCTURES, difference, evaluate, graph_of, potential
 
 from multiace.design import Design
 from multiace.elements import ElementError
+from multiace.geometry import Structure
 from multiace.plan import Plan, radial
 from multiace.potential import Potential
 
@@ -46,6 +49,34 @@ def test_exact_plans_of_random_designs_give_what_the_potentials_give():
 
     law.__name__ = "exact_plans"
     for_random_designs(law, 8)
+
+
+@pytest.mark.parametrize("name", ["mace", "by pair", "agnesi"])
+def test_radial_functions_are_evaluated_once_for_both_directions_of_a_pair(name, monkeypatch):
+    model = potential(name)
+    functions = type(model.model.edge_functions)
+    evaluated, rows, sizes = functions.radial_at, list[int](), list[int]()
+
+    def recorded(self, distances, argument):
+        rows.append(len(distances))
+        return evaluated(self, distances, argument)
+
+    rng = np.random.default_rng(0)
+    crystal = Structure.from_ase(bulk("Si", cubic=True))
+    moved = replace(crystal, positions=crystal.positions + rng.normal(scale=0.05, size=(8, 3)))
+    for structure in (crystal, moved):
+        graph = graph_of(model, (structure,))
+        expected = evaluate(model, graph)
+        with monkeypatch.context() as patched:
+            patched.setattr(functions, "radial_at", recorded)
+            found = Plan(model, exact=True).evaluate(graph, forces=True, stress=True)
+        assert_close(found, expected, 1e-12)
+        sizes.append(graph.n_edges)
+    if name == "agnesi":  # elements enter as well
+        assert rows == sizes
+    else:
+        assert rows[1] == sizes[1] // 2
+        assert rows[0] < 10  # shells of a crystal
 
 
 @pytest.mark.parametrize("dtype", ROUNDING, ids=str)

@@ -106,7 +106,9 @@ class RadialFunctions:
                 )
                 for basis, hidden in zip(self._bases, arrays, strict=True)
             ]
-            return sources, [RadialHidden(self._radial_basis, self._distances, layers)]
+            shared = self._model.edge_functions.transform is None  # else elements enter too
+            radial = self._radial_at if shared else self._radial_basis
+            return sources, [RadialHidden(radial, self._distances, layers, shared=shared)]
 
         def hidden_features(distances: Tensor) -> list[Tensor]:
             edges = self.edges(distances)
@@ -119,6 +121,9 @@ class RadialFunctions:
     def _radial_basis(self, distances: Tensor) -> tuple[Tensor, Tensor | None]:
         top = self._topology()
         return self._model.edge_functions.radial(distances, top.senders, top.receivers, top.species)
+
+    def _radial_at(self, distances: Tensor) -> tuple[Tensor, Tensor | None]:
+        return self._model.edge_functions.radial_at(distances, distances)
 
     def _fit(self, present: Sequence[int], tolerance: float) -> _Splines | None:
         """Fit all splines on equally many intervals; return None if they are beyond the budget."""

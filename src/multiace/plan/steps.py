@@ -30,9 +30,15 @@ class HiddenFeatures(Protocol):
         """Take the edges there are."""
 
     def evaluate(
-        self, basis: Tensor, basis_slope: Tensor, envelope: Tensor | None, slope: Tensor | None
+        self,
+        basis: Tensor,
+        basis_slope: Tensor,
+        envelope: Tensor | None,
+        envelope_slope: Tensor | None,
+        starts: Tensor | None,
+        edges: Tensor | None,
     ) -> None:
-        """Write u and du/dr."""
+        """Write u and du/dr; edges[starts[k]:starts[k + 1]] have row k of the basis."""
 
     def backward(self) -> None:
         """Add the gradient by the distance."""
@@ -136,6 +142,8 @@ class RadialHidden:
         radial: distances -> radial basis and envelope of the weights.
         distances: array of distances.
         layers: kernels of each layer.
+        shared: whether edges of the same distance have the same u. Then it is evaluated once for
+            the two directions of a pair, whose distances agree to the last bit.
     """
 
     def __init__(
@@ -143,8 +151,11 @@ class RadialHidden:
         radial: Callable[[Tensor], tuple[Tensor, Tensor | None]],
         distances: Array,
         layers: Sequence[HiddenFeatures],
+        *,
+        shared: bool,
     ) -> None:
         self.radial, self.distances, self.layers = radial, distances, list(layers)
+        self.shared = shared
 
     def bind(self, top: Topology, moved: bool) -> None:
         """Take the edges there are."""
@@ -153,8 +164,13 @@ class RadialHidden:
 
     def forward(self) -> None:
         """Evaluate the networks."""
+        distances, starts, edges = self.distances.value, None, None
+        if self.shared:
+            ordered, edges = torch.sort(distances, stable=True)
+            distances, counts = torch.unique_consecutive(ordered, return_counts=True)
+            starts = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
         with torch.enable_grad():
-            distances = self.distances.value.detach().requires_grad_()
+            distances = distances.detach().requires_grad_()
             basis, envelope = self.radial(distances)
             if envelope is None:
                 (basis_slope,), envelope_slope = slopes_of([basis], distances), None
@@ -162,7 +178,7 @@ class RadialHidden:
                 basis_slope, envelope_slope = slopes_of([basis, envelope], distances)
                 envelope = envelope.detach()
         for layer in self.layers:
-            layer.evaluate(basis.detach(), basis_slope, envelope, envelope_slope)
+            layer.evaluate(basis.detach(), basis_slope, envelope, envelope_slope, starts, edges)
 
     def backward(self) -> None:
         """Add the gradients by the distance."""

@@ -23,8 +23,8 @@ class Arguments(ctypes.Structure):
     """`MultiaceRadialNetwork` of csrc/radial_network.h, field by field."""
 
     _fields_ = (
-        *((name, ctypes.c_int64) for name in "n_edges n_layers n_threads".split()),
-        ("widths", ctypes.c_void_p),
+        *((name, ctypes.c_int64) for name in "n_rows n_layers n_threads".split()),
+        *((name, ctypes.c_void_p) for name in "widths starts edges".split()),
         ("function", ctypes.c_int64),
         ("constant", ctypes.c_double),
         *((name, ctypes.c_void_p) for name in _INPUTS),
@@ -89,7 +89,7 @@ def _call(
     tensors = dict(zip(names, contiguous([*inputs, *others.values()]), strict=True))
     of_layers = (ctypes.c_int64 * len(widths))(*widths)
     call = Arguments(
-        n_edges=len(inputs[0]),
+        n_rows=len(inputs[0]),
         n_layers=len(widths) - 1,
         n_threads=threads(),
         widths=ctypes.addressof(of_layers),

@@ -236,10 +236,7 @@ class HiddenFeatures:
         if n > len(self._slopes):
             self._slopes = self._slopes.new_empty((int(1.1 * n) + 1, self._slopes.shape[1]))
         self._forward.set(
-            n_edges=n,
-            n_threads=threads(),
-            features=self.hidden.value,
-            features_dot=self._slopes,
+            n_threads=threads(), features=self.hidden.value, features_dot=self._slopes
         )
         self._backward.set(
             n_edges=n,
@@ -254,10 +251,22 @@ class HiddenFeatures:
         basis_slope: Tensor,
         envelope: Tensor | None,
         envelope_slope: Tensor | None,
+        starts: Tensor | None,
+        edges: Tensor | None,
     ) -> None:
-        """Write u and du/dr, given e, de/dr, and the envelope of the weights and its slope."""
-        values = {"basis": basis, "basis_dot": basis_slope}
+        """Write u and du/dr.
+
+        Args:
+            basis: e, a row for each distance.
+            basis_slope: de/dr.
+            envelope: of the weights, if it stands there.
+            envelope_slope: its slope.
+            starts: first place in `edges` of each row, and the end; None: a row an edge.
+            edges: those of each row.
+        """
+        values = {"basis": basis, "basis_dot": basis_slope, "starts": starts, "edges": edges}
         values |= {"envelope": envelope, "envelope_dot": envelope_slope}
+        self._forward.set(n_rows=len(basis))
         self._forward.set(**{n: None if x is None else x.contiguous() for n, x in values.items()})
         self._forward.run()
 
