@@ -7,11 +7,12 @@ import re
 import numpy as np
 import plotly.graph_objects as go
 import pytest
+from matplotlib.figure import Figure as Canvas
 
 from multiace.report import Axis, Coverage, Density, Figure, Level, Line, Panel, Points
 from multiace.report.interactive import plotly_panel
 from multiace.report.palette import DARK, LIGHT
-from multiace.report.static import save_figure
+from multiace.report.static import draw_panel, save_figure
 
 from .sample import learning, parity, scan
 
@@ -35,6 +36,21 @@ def test_plotly_accepts_every_panel_in_both_themes(panel, theme):
     assert "$" not in json.dumps(content)
     figure = go.Figure(content["data"], content["layout"])
     assert figure.layout.yaxis.title.text == panel.y.label
+
+
+def test_labels_stand_beside_their_dots_in_pages_and_files():
+    x = np.array([0.5, 2.0])
+    panel = Panel("", Axis(), Axis(), (Points(x, 2.0 * x, notes=("a", "b"), labels=("c", "d")),))
+    (trace,) = plotly_panel(panel)["data"]
+    assert (trace["hovertext"], trace["text"]) == (["a", "b"], ["c", "d"])
+    axes = Canvas().subplots()
+    draw_panel(axes, panel)
+    assert [(text.get_text(), text.xy) for text in axes.texts] == [
+        ("c", (0.5, 1.0)),
+        ("d", (2.0, 4.0)),
+    ]
+    with pytest.raises(ValueError, match="1 labels cannot belong to 2 points"):
+        Points(x, x, labels=("a",))
 
 
 def test_values_reach_plotly_as_they_are():

@@ -101,6 +101,7 @@ class Points:
         x_error: half-length of each horizontal bar.
         y_error: half-length of each vertical bar.
         notes: what each dot says under the mouse.
+        labels: what stands beside each dot.
     """
 
     x: Values
@@ -111,12 +112,14 @@ class Points:
     x_error: Values | None = None
     y_error: Values | None = None
     notes: tuple[str, ...] = ()
+    labels: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         others = [values for values in (self.x_error, self.y_error) if values is not None]
         _check(self.colour, self.x, self.y, *others)
-        if self.notes and len(self.notes) != len(self.x):
-            raise ValueError(f"{len(self.notes)} notes cannot belong to {len(self.x)} points.")
+        for kind, words in (("notes", self.notes), ("labels", self.labels)):
+            if words and len(words) != len(self.x):
+                raise ValueError(f"{len(words)} {kind} cannot belong to {len(self.x)} points.")
 
 
 @dataclass(frozen=True)
@@ -266,7 +269,7 @@ class Figure:
         title: what is to be seen.
         panels: side by side where there is room.
         caption: how to read it; text between backticks is code.
-        columns: panels in a row at most.
+        columns: panels in a row at most; 1 makes them wide.
         height: of the panels, over that of most figures.
 
     Raises:

@@ -141,7 +141,10 @@ def _add_points(mark: Points, data: list[Json], layout: Json) -> None:
         "hovertemplate": f"{mark.name or 'value'}: %{{y:.4~g}} at %{{x:.4~g}}<extra></extra>",
     }
     if mark.notes:
-        trace |= {"text": list(mark.notes), "hovertemplate": "%{text}<extra></extra>"}
+        trace |= {"hovertext": list(mark.notes), "hovertemplate": "%{hovertext}<extra></extra>"}
+    if mark.labels:
+        trace |= {"mode": "markers+text", "text": list(mark.labels), "textposition": "top right"}
+        trace["textfont"] = {"color": "$ink"}
     for axis, values in (("x", mark.x_error), ("y", mark.y_error)):
         if values is not None:
             style = {"color": f"${mark.colour}", "thickness": 1.4, "width": 0}

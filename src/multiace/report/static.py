@@ -48,6 +48,9 @@ STYLE: dict[Any, Any] = {
 DASHES: dict[str, Any] = {"solid": "-", "dash": (0, (5, 2)), "dot": ":", "dashdot": "-."}
 
 PANEL_WIDTH, PANEL_HEIGHT = 3.9, 3.1  # inches
+WIDE = 1.8
+"""Width of panels that have a row of their own, over that of others."""
+
 DOTS_PER_INCH = 200
 SMALL = 8.0
 """Size of text within the axes, points."""
@@ -63,7 +66,7 @@ def save_figure(figure: Figure, folder: Path) -> list[Path]:
     rows = math.ceil(len(figure.panels) / columns)
     with mpl.rc_context(STYLE):
         size = (
-            PANEL_WIDTH * columns,
+            PANEL_WIDTH * (WIDE if figure.columns == 1 else columns),
             PANEL_HEIGHT * figure.height * rows + (0.3 if figure.legend else 0.0),
         )
         canvas = Canvas(figsize=size, layout="constrained")
@@ -140,7 +143,7 @@ def _draw_legend(canvas: Canvas, figure: Figure, columns: int) -> None:
     canvas.legend(
         handles=handles,
         loc="outside upper left",
-        ncols=3 * columns,
+        ncols=5 if figure.columns == 1 else 3 * columns,
         frameon=False,
         handlelength=1.6,
     )
@@ -174,6 +177,9 @@ def _draw_points(axes: Axes, mark: Points) -> None:
         elinewidth=1.2,
         zorder=4,
     )
+    for x, y, label in zip(mark.x, mark.y, mark.labels, strict=False):
+        beside = {"xytext": (4, 4), "textcoords": "offset points", "fontsize": SMALL}
+        axes.annotate(label, (x, y), color=LIGHT["ink"], zorder=5, **beside)
 
 
 def _draw_ribbon(axes: Axes, mark: Ribbon) -> None:

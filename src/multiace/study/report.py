@@ -14,6 +14,7 @@ from multiace.report import (
     Axis,
     Code,
     Column,
+    Diagonal,
     Facts,
     Figure,
     Level,
@@ -252,7 +253,9 @@ def _plane(results: Results) -> list[Figure]:
     inside, outside = (
         {(e.factor, e.level): e for e in fits[d].effects} for d in ("in_domain", "out_of_domain")
     )
-    marks: list[Mark] = [Level(0.0)]
+    marks: list[Mark] = []
+    heights: list[Float64[np.ndarray, "_"]] = [np.zeros(1)]
+    is_choice = results.config.plan.kind != "path"  # a step has one level, after it
     for factor, choice in enumerate(results.factors):
         keys = [k for k in inside if k[0] == factor and k in outside]
         if not keys:
@@ -267,6 +270,7 @@ def _plane(results: Results) -> list[Figure]:
             f"{percent(outside[k].estimate)} out of domain"
             for k in keys
         )
+        heights += [100.0 * (y - halves[1]), 100.0 * (y + halves[1])]
         marks.append(
             Points(
                 100.0 * x,
@@ -277,20 +281,23 @@ def _plane(results: Results) -> list[Figure]:
                 x_error=100.0 * halves[0],
                 y_error=100.0 * halves[1],
                 notes=notes,
+                labels=tuple(choice.levels[level] if is_choice else "" for _, level in keys),
             )
         )
+    across = Line(np.zeros(2), np.array(_around(heights)), colour="muted", dash="dash", width=1.0)
     panel = Panel(
         "",
         Axis("100 × change of log error in domain"),
         Axis("100 × change of log error out of domain"),
-        tuple(marks),
+        (Diagonal(), Level(0.0), across, *marks),
     )
     caption = (
         "Each choice against the first level of its factor, with 95 % intervals: right and left of "
-        "0 it raises or lowers the error in domain, above and below out of domain. 10 is about "
-        "10 %."
+        "0 it raises or lowers the error in domain, above and below out of domain; on the dotted "
+        "line it does the same in both. 10 is about 10 %."
     )
-    return [Figure("plane", "What a choice does in and out of domain", (panel,), caption)]
+    title = "What a choice does in and out of domain"
+    return [Figure("plane", title, (panel,), caption, columns=1, height=1.7)]
 
 
 def _mean_error(response: Response, outcomes: Sequence[Outcome]) -> float:
