@@ -9,10 +9,10 @@ import plotly.graph_objects as go
 import pytest
 from matplotlib.figure import Figure as Canvas
 
+from multiace.figures.palette import DARK, LIGHT
+from multiace.figures.static import draw_panel, save_figure
 from multiace.report import Axis, Coverage, Density, Figure, Level, Line, Panel, Points
 from multiace.report.interactive import plotly_panel
-from multiace.report.palette import DARK, LIGHT
-from multiace.report.static import draw_panel, save_figure
 
 from .sample import learning, parity, scan
 

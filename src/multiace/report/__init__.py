@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from multiace.report.figure import (
+from multiace.figures.figure import (
     Axis,
     Coverage,
     Density,
@@ -15,8 +15,8 @@ from multiace.report.figure import (
     Ribbon,
     Span,
 )
+from multiace.figures.palette import series_colour, series_dash
 from multiace.report.page import Code, Facts, Notice, Page, Section, Text, write_page
-from multiace.report.palette import series_colour, series_dash
 from multiace.report.structure_view import Frame, StructureView
 from multiace.report.table import Column, Table, Tag, Uncertain
 

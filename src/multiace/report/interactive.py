@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
-from multiace.report.figure import (
+from multiace.figures.figure import (
+    COVERAGE_HEIGHT,
     Axis,
     Coverage,
     Density,
@@ -26,9 +27,6 @@ from multiace.report.figure import (
 )
 
 Json = dict[str, Any]
-
-COVERAGE_HEIGHT = 0.14
-"""Height of the histogram of covered values as a part of the panel."""
 
 LOG_TICKS = [float(f"{digit}e{power}") for power in range(-4, 8) for digit in (1, 2, 5)]
 """Ticks of a logarithmic axis, as far as its range has them."""

@@ -28,7 +28,7 @@ write_page(page, Path("out"))  # out/report.html, out/figures/learning.png and .
 | `Facts` | names and their values, such as the environment |
 | `Code` | preformatted text, folded until it is opened |
 | `Table` | see `table`; readers save it as CSV and copy it as LaTeX |
-| `Figure` | see `figure` |
+| `Figure` | see `multiace.figures.figure` |
 | `StructureView` | see `structure_view` |
 """
 
@@ -47,10 +47,10 @@ import jinja2
 from markupsafe import Markup, escape
 
 from multiace.checkpoint import replace_file
-from multiace.report import palette
-from multiace.report.figure import Figure
+from multiace.figures import palette
+from multiace.figures.figure import Figure
+from multiace.figures.static import save_figure
 from multiace.report.interactive import plotly_panel
-from multiace.report.static import save_figure
 from multiace.report.structure_view import StructureView, frame_data, save_view
 from multiace.report.table import Table, Tag, as_text, best_rows, is_words, to_csv, to_latex
 

@@ -17,10 +17,10 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.patches import Circle
 
 from multiace.elements import covalent_radii, symbol_of
+from multiace.figures.figure import check_name
+from multiace.figures.palette import LIGHT
+from multiace.figures.static import STYLE, save_canvas
 from multiace.geometry import Structure, neighbour_list
-from multiace.report.figure import check_name
-from multiace.report.palette import LIGHT
-from multiace.report.static import STYLE, save_canvas
 
 _COLOURS = """
     H f2f4f7 He d9ffff Li cc80ff Be c2ff00 B ffb5b5 C 4d5661 N 3f6fe0 O e0322b F 7fd34b Ne b3e3f5

@@ -9,7 +9,7 @@ from typing import Literal
 
 import numpy as np
 
-from multiace.report.figure import check_name
+from multiace.figures.figure import check_name
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from multiace.figures.figure import Mark
+from multiace.figures.palette import N_SERIES
 from multiace.report import Axis, Figure, Line, Panel, Ribbon, series_colour, series_dash
-from multiace.report.figure import Mark
-from multiace.report.palette import N_SERIES
 from multiace.report.runs.charts import followed
 from multiace.study.evaluate import paths_of, read
 from multiace.study.results import Results

@@ -10,6 +10,7 @@ from typing import TypeGuard
 import numpy as np
 from jaxtyping import Float64
 
+from multiace.figures.figure import Mark
 from multiace.report import (
     Axis,
     Code,
@@ -29,7 +30,6 @@ from multiace.report import (
     series_colour,
     write_page,
 )
-from multiace.report.figure import Mark
 from multiace.report.table import Cell as TableCell
 from multiace.study.answer import answer, obstacle_to_ranking, percent
 from multiace.study.confounding import identification_notes

@@ -10,8 +10,7 @@ from jaxtyping import Float64
 from multiace.analysis import ErrorRow
 from multiace.analysis.errors import Group
 from multiace.elements import symbol_of
-from multiace.geometry import Structure
-from multiace.report.figure import (
+from multiace.figures.figure import (
     Axis,
     Coverage,
     Density,
@@ -24,7 +23,8 @@ from multiace.report.figure import (
     Points,
     Span,
 )
-from multiace.report.palette import N_SERIES, series_colour, series_dash
+from multiace.figures.palette import N_SERIES, series_colour, series_dash
+from multiace.geometry import Structure
 from multiace.report.runs.evidence import VALIDATION, Evaluated, Evidence, ScanResult
 from multiace.units import MEV
 

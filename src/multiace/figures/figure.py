@@ -1,4 +1,4 @@
-"""What a figure shows, as plain data; `interactive` draws it in pages and `static` in files.
+"""What a figure shows, as plain data: `static` draws it in files and `multiace.report` in pages.
 
 | mark | what is drawn |
 |---|---|
@@ -22,9 +22,12 @@ from typing import Literal
 import numpy as np
 from jaxtyping import Float64
 
-from multiace.report.palette import DASHES, check_colour
+from multiace.figures.palette import DASHES, check_colour
 
 Values = Float64[np.ndarray, " values"]
+
+COVERAGE_HEIGHT = 0.14
+"""Height of the histogram of covered values as a part of the panel."""
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from matplotlib.figure import Figure as Canvas
 from matplotlib.lines import Line2D
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
-from multiace.report.figure import (
+from multiace.figures.figure import (
+    COVERAGE_HEIGHT,
     Axis,
     Coverage,
     Density,
@@ -28,8 +29,7 @@ from multiace.report.figure import (
     Ribbon,
     Span,
 )
-from multiace.report.interactive import COVERAGE_HEIGHT
-from multiace.report.palette import LIGHT
+from multiace.figures.palette import LIGHT
 
 STYLE: dict[Any, Any] = {
     "font.size": 9.0,
