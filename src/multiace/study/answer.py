@@ -22,10 +22,8 @@ def answer(results: Results) -> tuple[str, str, str]:
     falling, from unfinished studies, or where a difference is not significant after Holm's
     correction.
     """
-    fits = {r.domain: (r, fit) for r, fit in zip(results.responses, results.fits, strict=False)}
-    obstacle = obstacle_to_ranking(results)
-    first = _sentence("In domain", ["in_domain"], fits, results, obstacle)
-    second = _sentence("Out of domain", ["out_of_domain", "scan"], fits, results, obstacle)
+    first = _sentence("In domain", ["in_domain"], results)
+    second = _sentence("Out of domain", ["out_of_domain", "scan", "probe"], results)
     return first, second, _basis(results)
 
 
@@ -68,20 +66,18 @@ def percent(log_ratio: float) -> str:
     return f"{100.0 * (ratio - 1.0):+.0f} %".replace("-", "−")
 
 
-def _sentence(
-    start: str,
-    domains: Sequence[str],
-    fits: dict[str, tuple[Response, Fit]],
-    results: Results,
-    obstacle: str | None,
-) -> str:
-    found = [fits[domain] for domain in domains if domain in fits]
+def _sentence(start: str, domains: Sequence[str], results: Results) -> str:
+    obstacle = obstacle_to_ranking(results)
     if obstacle is not None:
         return f"{start}, no choice is called better or worse: {obstacle}."
-    if not found:
-        return f"{start}, nothing was evaluated."
-    clauses = [_clause(response, fit, results) for response, fit in found]
-    return f"{start}, {'; '.join(clauses)}."
+    found = list(zip(results.responses, results.fits, strict=False))
+    clauses = [
+        _clause(response, fit, results)
+        for domain in domains
+        for response, fit in found
+        if response.domain == domain
+    ]
+    return f"{start}, {'; '.join(clauses) or 'nothing was evaluated'}."
 
 
 def _clause(response: Response, fit: Fit, results: Results) -> str:

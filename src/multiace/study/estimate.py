@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from multiace.study.evaluate import check_evaluations, evaluations_of
 from multiace.study.measure import Measurement, measure
@@ -19,7 +20,7 @@ class CellEstimate:
         cell: the combination of levels.
         cost: counted.
         epochs: passes over the training set.
-        seconds: training time of one run.
+        seconds: training and evaluation of one run.
         timed: whether this cell was timed itself.
     """
 
@@ -46,7 +47,7 @@ class Estimate:
 
     @property
     def seconds(self) -> float:
-        """Training time of all runs one after another."""
+        """Time of all runs one after another."""
         return self.n_seeds * sum(cell.seconds for cell in self.cells)
 
 
@@ -63,14 +64,16 @@ def estimate(study: Study, timer: Callable[[Cell], Measurement] | None = None) -
         StudyError: a training could not be timed.
         DataError: data that cannot be trained on.
     """
-    check_evaluations(evaluations_of(study), study.places)
-    timer = timer or (lambda cell: measure_cell(study, cell))
+    evaluations = evaluations_of(study)
+    check_evaluations(evaluations, study.places)
+    timer = timer or (lambda cell: measure_cell(study, cell, list(evaluations.values())))
     costs = Costs(study)
     plan = study.config.plan
     cells = study.cells or (study.cell((0,) * len(study.factors)),) * getattr(plan, "trials", 1)
     ordered = sorted(set(cells), key=lambda cell: costs.of(cell).flops_per_epoch)
     measured = {cell: timer(cell) for cell in dict.fromkeys((ordered[0], ordered[-1]))}
     rate = _line([(costs.of(c).flops_per_epoch, m.seconds_per_epoch) for c, m in measured.items()])
+    evaluation = _line([(costs.of(c).flops_per_epoch, m.evaluation) for c, m in measured.items()])
     found = []
     for cell in cells:
         cost = costs.of(cell)
@@ -78,14 +81,17 @@ def estimate(study: Study, timer: Callable[[Cell], Measurement] | None = None) -
             measured[cell].seconds_per_epoch if cell in measured else rate(cost.flops_per_epoch)
         )
         epochs = epochs_of(study, cell, costs, lambda _, seconds=of_epoch: seconds)
-        found.append(CellEstimate(cell, cost, epochs, epochs * of_epoch, cell in measured))
+        seconds = epochs * of_epoch + evaluation(cost.flops_per_epoch)
+        found.append(CellEstimate(cell, cost, epochs, seconds, cell in measured))
     gigabytes = max(measurement.gigabytes for measurement in measured.values())
     return Estimate(tuple(found), len(study.config.seeds), gigabytes)
 
 
-def measure_cell(study: Study, cell: Cell) -> Measurement:
-    """Time the beginning of the training of a cell in a process of its own."""
-    return measure(study.training_config(cell, epochs=10**6), study.config.threads)
+def measure_cell(
+    study: Study, cell: Cell, evaluations: Sequence[Mapping[str, Any]] = ()
+) -> Measurement:
+    """Time the beginning of the training of a cell, and evaluations, in a process of its own."""
+    return measure(study.training_config(cell, epochs=10**6), study.config.threads, evaluations)
 
 
 def _line(points: list[tuple[float, float]]) -> Callable[[float], float]:

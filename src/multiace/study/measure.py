@@ -1,6 +1,7 @@
-"""Time the beginning of a training, in a process of its own that nothing else shares.
+"""Time the beginning of a training and evaluations, in a process of its own.
 
-`python -m multiace.study.measure FILE` prints JSON for the training config in a JSON file.
+`python -m multiace.study.measure FILE THREADS` prints JSON for the training config and the
+evaluations in a JSON file.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,44 +30,55 @@ class Measurement:
 
     Args:
         seconds_per_epoch: training and validation of one epoch.
+        evaluation: seconds of all evaluations of the model.
         gigabytes: largest memory of the process.
     """
 
     seconds_per_epoch: float
+    evaluation: float
     gigabytes: float
 
 
-def measure(config: TrainingConfig, threads: int) -> Measurement:
-    """Time a training in a new process.
+def measure(
+    config: TrainingConfig, threads: int, evaluations: Sequence[Mapping[str, Any]] = ()
+) -> Measurement:
+    """Time a training, and evaluations of the model it begins with, in a new process.
 
     Args:
         config: of the training; its directory is not written to.
         threads: CPU threads.
+        evaluations: as `evaluations_of` has them. A probe that ends early where a model is bad
+            takes less time here than after training.
 
     Raises:
         StudyError: the process failed, with what it said.
     """
     with tempfile.TemporaryDirectory() as directory:
         path = Path(directory) / "training.json"
-        path.write_text(json.dumps({**config.to_dict(), "out": directory}), encoding="utf-8")
+        training = {**config.to_dict(), "out": directory}
+        content = {"training": training, "evaluations": list(evaluations)}
+        path.write_text(json.dumps(content), encoding="utf-8")
         command = [sys.executable, "-m", "multiace.study.measure", str(path), str(threads)]
         environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
         done = subprocess.run(command, capture_output=True, text=True, env=environment)
     if done.returncode != 0:
         last = (done.stderr.strip().splitlines() or [f"it ended with code {done.returncode}"])[-1]
         raise StudyError(f"A training could not be timed: {last}")
-    content: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return Measurement(**content)
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return Measurement(**found)
 
 
-def _measure_here(config: TrainingConfig, threads: int) -> Measurement:
-    """Train for a few seconds.
+def _measure_here(
+    config: TrainingConfig, threads: int, evaluations: Sequence[Mapping[str, Any]]
+) -> Measurement:
+    """Train for a few seconds, and evaluate.
 
     Validation takes about a third of the time of training, structure by structure, as it has no
     second derivatives.
     """
     import torch
 
+    from multiace.study.evaluate import evaluate
     from multiace.training import train
     from multiace.training.memory import keep_freed_memory
     from multiace.training.prepare import read_sets
@@ -87,7 +101,12 @@ def _measure_here(config: TrainingConfig, threads: int) -> Measurement:
         steps_per_epoch = last.step if limit is None else n_training / limit
     epochs = last.step / steps_per_epoch
     of_training = last.seconds / (epochs + validation * validations)
-    return Measurement(of_training * (1.0 + validation / config.validate_every), _peak_gigabytes())
+    of_epoch = of_training * (1.0 + validation / config.validate_every)
+    start = time.perf_counter()
+    model = result.out / "model.safetensors"
+    for evaluation in evaluations:
+        evaluate(model, evaluation, device=config.device, kernels=config.kernels)
+    return Measurement(of_epoch, time.perf_counter() - start, _peak_gigabytes())
 
 
 def _peak_gigabytes() -> float:
@@ -103,7 +122,6 @@ if __name__ == "__main__":
     from multiace.training import make_config
 
     path, threads = sys.argv[1:]
-    found = _measure_here(
-        make_config(json.loads(Path(path).read_text(encoding="utf-8"))), int(threads)
-    )
+    content = json.loads(Path(path).read_text(encoding="utf-8"))
+    found = _measure_here(make_config(content["training"]), int(threads), content["evaluations"])
     sys.stdout.write(json.dumps(asdict(found)) + "\n")
