@@ -1,5 +1,7 @@
 """Scans: harmonic pairs with known minima and errors, the mean and spread of ensembles."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from tests.probes.conftest import LENGTH, STIFFNESS, PairCalculator, harmonic
@@ -51,6 +53,15 @@ def test_labels_of_the_file_are_the_reference_where_there_is_no_other(pair):
     np.testing.assert_array_equal(found.panel("energy").series[1].y, energies)
     with pytest.raises(KeyError, match="no number 'forces_rmse'"):
         found["forces_rmse"]
+
+
+def test_scans_of_a_pair_in_a_file_are_laid_over_such_pairs_of_the_training_data(pair):
+    path = paths.along_file(pair.structures)
+    water = Structure(np.array([8, 1, 1]), np.array([[0, 0, 0], [0.96, 0, 0], [-0.24, 0.93, 0]]))
+    assert path.measure is not None
+    assert path.measure(water) == pytest.approx([0.96, np.hypot(0.24, 0.93)])
+    longer = replace(water, positions=1.6 * water.positions)  # both beyond the scan
+    assert path.measure(longer) == []
 
 
 def test_curves_are_absolute_and_the_limit_is_the_sum_of_e0(potentials, pair):

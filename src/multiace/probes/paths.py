@@ -82,12 +82,8 @@ def dimer(first: int, second: int, distances: Grid) -> Path:
     structures = tuple(Structure(numbers, np.array([[0.0] * 3, [x, 0.0, 0.0]])) for x in r)
     atoms = tuple(Structure(np.array([n]), np.zeros((1, 3))) for n in (first, second))
     name = f"{symbol_of(first)}–{symbol_of(second)}"
-    pair = {first, second}
-
-    def distances_of(structure: Structure) -> list[float]:
-        return _pair_distances(structure, pair, float(r[-1]))
-
-    return Path(f"{name} dimer", f"r({name}) (Å)", r, structures, atoms, distances_of)
+    measure = _pair_measure(structures[0], float(r[-1]))
+    return Path(f"{name} dimer", f"r({name}) (Å)", r, structures, atoms, measure)
 
 
 def bond(
@@ -306,7 +302,8 @@ def along_file(structures: Sequence[Structure], atoms: Sequence[int] = ()) -> Pa
     kind, unit = NAMES[len(atoms)]
     name = _names(first, atoms)
     ordered = tuple(structures[index] for index in order)
-    measure = _measure(first, atoms)
+    is_pair = first.n_atoms == 2
+    measure = _pair_measure(first, float(values.max())) if is_pair else _measure(first, atoms)
     return Path(f"{name} {kind}", f"{name} ({unit})", values[order], ordered, measure=measure)
 
 
@@ -383,13 +380,19 @@ def _measure(structure: Structure, atoms: Sequence[int]) -> Measure:
     return value
 
 
-def _pair_distances(structure: Structure, pair: set[int], largest: float) -> list[float]:
-    distances = structure.to_ase().get_all_distances(mic=any(structure.pbc))
-    i, j = np.triu_indices(structure.n_atoms, 1)
-    numbers = structure.numbers
-    chosen = [{int(numbers[a]), int(numbers[b])} == pair for a, b in zip(i, j, strict=True)]
-    found = distances[i, j][np.array(chosen, dtype=bool)]
-    return found[found <= largest].tolist()
+def _pair_measure(pair: Structure, largest: float) -> Measure:
+    """Return what lists the distances, up to the largest, of all pairs of these elements."""
+    elements = set(pair.numbers.tolist())
+
+    def values(structure: Structure) -> list[float]:
+        distances = structure.to_ase().get_all_distances(mic=any(structure.pbc))
+        i, j = np.triu_indices(structure.n_atoms, 1)
+        numbers = structure.numbers
+        chosen = [{int(numbers[a]), int(numbers[b])} == elements for a, b in zip(i, j, strict=True)]
+        found = distances[i, j][np.array(chosen, dtype=bool)]
+        return found[found <= largest].tolist()
+
+    return values
 
 
 def _names(structure: Structure, atoms: Sequence[int]) -> str:
