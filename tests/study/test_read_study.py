@@ -28,6 +28,12 @@ def test_a_grid_has_every_combination(tmp_path):
     assert (design.atomic_basis.pooling, design.radial.hidden) == ("sqrt_N", ())
 
 
+def test_levels_may_be_named_by_numbers(tmp_path):
+    rates = {0.01: {"optimiser.rate": 0.01}, 1e-7: {"optimiser.rate": 1e-7}}
+    study = tiny.study(tmp_path, factors={"rate": rates})
+    assert study.factors[-1].levels == ("0.01", "1e-07")
+
+
 def test_the_short_form_of_a_factor_names_levels_by_their_values(tmp_path):
     study = tiny.study(tmp_path, factors={"layers": {"field": "design.layers", "values": [1, 2]}})
     layers = study.factors[-1]

@@ -280,9 +280,11 @@ def _test_set(value: Any) -> Any:
 
 
 def _levels(factor: Any) -> Any:
-    """Write out the short form of a factor of one field."""
-    if not isinstance(factor, Mapping) or set(factor) != {"field", "values"}:
+    """Write out the short form of a factor of one field; levels may be named by numbers."""
+    if not isinstance(factor, Mapping):
         return factor
+    if set(factor) != {"field", "values"}:
+        return {_name(level): fields for level, fields in factor.items()}
     values = factor["values"]
     if not isinstance(values, list) or not isinstance(factor["field"], str):
         return factor
