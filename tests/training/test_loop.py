@@ -14,7 +14,7 @@ import torch
 from tests.training import runs, tiny
 
 from multiace.checkpoint import load_model, read_tensors
-from multiace.training import TrainingDiverged, TrainingInterrupted, loop, train
+from multiace.training import TrainingDiverged, TrainingInterrupted, gradients, loop, train
 from multiace.training.interrupt import StopRequest
 
 
@@ -32,6 +32,7 @@ def _poison(monkeypatch, when):
         return terms
 
     monkeypatch.setattr(loop, "loss_terms", poisoned)
+    monkeypatch.setattr(gradients, "loss_terms", poisoned)
 
 
 def _without_step(monkeypatch, skipped):

@@ -9,7 +9,7 @@ import pytest
 import torch
 from tests.training import tiny
 
-from multiace.training import loop, train
+from multiace.training import gradients, loop, train
 from multiace.training.memory import OutOfMemory, is_out_of_memory
 
 _FAULTS = """
@@ -78,6 +78,7 @@ def test_a_batch_that_does_not_fit_is_named_with_its_structures(
         return original(prediction, targets, config)
 
     monkeypatch.setattr(loop, "loss_terms", full)
+    monkeypatch.setattr(gradients, "loss_terms", full)
     message = rf"Out of memory in {where} \d, whose batch has {n_structures} structures, "
     with pytest.raises(OutOfMemory, match=message) as caught:
         train(tiny.config(tmp_path, epochs=1), progress="none")

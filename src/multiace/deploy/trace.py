@@ -5,13 +5,10 @@ from __future__ import annotations
 import torch
 from jaxtyping import Float, Float64, Int
 from torch import Tensor, fx, nn
-from torch.fx.experimental.proxy_tensor import make_fx
 
 from multiace.model import Model
 from multiace.potential import Potential
-
-_NODES, _EDGES = 5, 11
-"""Sizes that are traced with; any others than 0, 1 and 3, as those would be taken for constants."""
+from multiace.tracing import EDGES, NODES, flat_graph
 
 
 class _EnergyAndGradient(nn.Module):
@@ -56,20 +53,20 @@ def trace_potential(potential: Potential) -> fx.GraphModule:
         potential: the model; the graph shares its weights and computes on its device.
 
     An example that runs is in docs/installing.md. The runtime shape checker of the tests must be
-    off: it takes the symbol of a size for no int.
+    off while a graph is compiled or exported: it takes the symbol of a size for no int.
+
+    Raises:
+        TraceError: the operations depend on the numbers of atoms or edges.
     """
     device = next(potential.parameters()).device
-    receivers = torch.arange(_EDGES, device=device) * _NODES // _EDGES
-    inputs = (
-        torch.ones(_EDGES, 3, dtype=potential.dtype, device=device),
-        (receivers + 1) % _NODES,
+    receivers = torch.arange(EDGES, device=device) * NODES // EDGES
+    graph = flat_graph(
+        _EnergyAndGradient(potential.model),
+        torch.ones(EDGES, 3, dtype=potential.dtype, device=device),
+        (receivers + 1) % NODES,
         receivers,
-        torch.zeros(_NODES, dtype=torch.int64, device=device),
+        torch.zeros(NODES, dtype=torch.int64, device=device),
     )
-    trace = make_fx(
-        _EnergyAndGradient(potential.model), tracing_mode="symbolic", _allow_non_fake_inputs=True
-    )
-    graph = trace(*inputs)
     for name, parameter in list(graph.named_parameters()):
         delattr(graph, name)
         graph.register_buffer(name, parameter.detach())

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from types import ModuleType
+from typing import Any
 
 import torch
 from torch import nn
@@ -30,6 +31,9 @@ class Kernels:
         name: what `select_kernels` knows it by.
         label: the name and how it computes, for people.
         device: type of the only device it computes on; None: on all.
+        steps: the operations bound to arrays, for plans; None: there are none.
+        direct: operation in a traced graph -> function that computes it without PyTorch's
+            dispatcher; None: there are none.
     """
 
     name: str
@@ -42,7 +46,8 @@ class Kernels:
     gate: Callable[..., nn.Module]
     radial_network: Callable[..., nn.Module]
     neighbour_density: Callable[..., nn.Module]
-    steps: ModuleType | None = None  # the same bound to arrays, for plans
+    steps: ModuleType | None = None
+    direct: Mapping[Any, Callable[..., Any]] | None = None
 
 
 REFERENCE = Kernels(
@@ -68,6 +73,7 @@ def _cpu() -> Kernels:
     """
     from multiace.kernels.cpu import steps
     from multiace.kernels.cpu.convolution import Convolution as FusedConvolution
+    from multiace.kernels.cpu.differentiable import DIRECT
     from multiace.kernels.cpu.edge_basis import EdgeBasis as FusedEdgeBasis
     from multiace.kernels.cpu.gate import Gate as FusedGate
     from multiace.kernels.cpu.library import library
@@ -88,6 +94,7 @@ def _cpu() -> Kernels:
         radial_network=FusedRadialNetwork,
         neighbour_density=FusedDensity,
         steps=steps,
+        direct=DIRECT,
     )
 
 

@@ -390,6 +390,12 @@ class TrainingConfig(_Group):
         "intervals up to the cutoff, not by the network at each edge; null: exactly. Validation "
         "and the model that is saved are exact; the log says the error.",
     )
+    tracing: Literal["auto", "always", "never"] = Field(
+        default="auto",
+        description="Compute the gradients of training steps from a graph of operations that is "
+        "traced once, which takes seconds and changes no bit: always; never; or auto, with "
+        "compiled kernels where enough steps are to come to repay it.",
+    )
     checkpoint: Checkpoint = Field(default=Checkpoint(), description="When to save the state.")
     fine_tuning: FineTuning = Field(default=FineTuning(), description="Rules of `--from`.")
     log: Log = Field(default=Log(), description="Further places for metrics.")

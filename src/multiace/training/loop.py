@@ -18,6 +18,7 @@ from torch import Tensor
 from multiace.checkpoint import save_model
 from multiace.training.config import TrainingConfig
 from multiace.training.examples import Examples, TrainingData, batch_sizes, collate
+from multiace.training.gradients import Gradients
 from multiace.training.interrupt import StopRequest, TrainingInterrupted
 from multiace.training.log import Log
 from multiace.training.loss import Terms, loss_terms, weights_at
@@ -65,6 +66,9 @@ class Loop:
         self._started = time.monotonic() - state.seconds
         self._saved_at, self._saved_step = time.monotonic(), state.step
         self._sizes, self._limit = batch_sizes(data.training, config.batch)
+        self._gradients = Gradients(state.potential, config, log.note)
+        first, last = (weights_at(config.loss, epoch) > 0 for epoch in (0, config.epochs - 1))
+        self._terms_change = not torch.equal(first, last)
 
     def run(self) -> str:
         """Train; return why it ended.
@@ -81,7 +85,7 @@ class Loop:
             weights, batches = self._begin_epoch()
             for indices in batches[state.batch :]:
                 with naming_batch(partial(self._out_of_memory, data.training, indices)):
-                    self._step(indices, weights, (state.batch + 0.5) / len(batches))
+                    self._step(indices, weights, len(batches))
                 state.batch += 1
                 state.step += 1
                 self._between_steps(state.batch / len(batches))
@@ -140,23 +144,15 @@ class Loop:
         seed = config.seed_of("order")
         return weights, epoch_batches(self._sizes, self._limit, seed, state.epoch)
 
-    def _step(
-        self, indices: list[int], weights: Float64[Tensor, " terms"], fraction: float
-    ) -> None:
-        """Follow the gradient of one batch, unless it is not finite."""
+    def _step(self, indices: list[int], weights: Float64[Tensor, " terms"], n_batches: int) -> None:
+        """Follow the gradient of one batch of an epoch, unless it is not finite."""
         state, config = self.state, self.config
-        state.learning_rate = self._rate(state.epoch + fraction)
+        state.learning_rate = self._rate(state.epoch + (state.batch + 0.5) / n_batches)
         set_rate(state.optimiser, state.learning_rate)
         examples = [self.data.training[index] for index in indices]
         batch = collate(examples).to(state.device, state.potential.dtype)
-        of_forces, of_stress = bool(weights[1] > 0), bool(weights[2] > 0)
-
-        state.optimiser.zero_grad(set_to_none=True)
-        with state.potential.on_radial_grid(config.radial_grid):
-            prediction = state.potential(batch.graph, forces=of_forces, stress=of_stress)
-        terms = loss_terms(prediction, batch.targets, config.loss)
-        loss = terms.value(weights)
-        loss.backward()
+        left = (self._steps_left(n_batches), self._seconds_left)
+        loss, terms = self._gradients(batch, weights, *left)
         norm = clip_gradients(state.parameters, config.optimiser.clip)
         if not (math.isfinite(loss.item()) and math.isfinite(norm)):
             sources = [self.data.training.source(index) for index in indices]
@@ -165,7 +161,20 @@ class Loop:
         state.optimiser.step()
         if state.average is not None:
             state.average.update()
-        state.terms = state.terms + terms.detach()
+        state.terms = state.terms + terms
+
+    def _steps_left(self, n_batches: int) -> int:
+        """Steps to come with the terms that the loss has now, if no epoch is skipped."""
+        state, epochs = self.state, self.config.epochs
+        second = self.config.loss.second
+        if second is not None and state.epoch < second.epoch and self._terms_change:
+            epochs = second.epoch
+        return (epochs - state.epoch) * n_batches - state.batch
+
+    @property
+    def _seconds_left(self) -> float | None:
+        minutes = self.config.minutes
+        return None if minutes is None else 60.0 * minutes - self.state.seconds
 
     def _rate(self, t: float) -> float:
         config = self.config

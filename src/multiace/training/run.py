@@ -23,10 +23,13 @@ from multiace.checkpoint import (
 )
 from multiace.device import find_device
 from multiace.elements import symbol_of
+from multiace.kernels.dispatch import select_kernels
 from multiace.potential import Potential
+from multiace.tracing import TraceError
 from multiace.training.config import TrainingConfig
 from multiace.training.examples import TrainingData, batch_sizes
 from multiace.training.fine_tuning import Origin, start_from
+from multiace.training.gradients import check_tracing
 from multiace.training.interrupt import StopRequest, TrainingInterrupted
 from multiace.training.log import (
     Log,
@@ -57,6 +60,9 @@ from multiace.training.run_directory import (
     open_run,
 )
 from multiace.training.state import TrainingState
+
+_ENDS = (TrainingInterrupted, TrainingDiverged, OutOfMemory, ModelFileError, TraceError)
+"""What ends a run early and is written into its log."""
 
 Checkpoint = tuple[Path, dict[str, Any], dict[str, Tensor]]
 
@@ -113,6 +119,7 @@ def train(
             checkpoint of the run to be resumed.
         TrainingDiverged: too many losses were not finite.
         OutOfMemory: a batch that did not fit into memory, with its structures.
+        TraceError: `tracing: always`, and the steps cannot be traced.
         TrainingInterrupted: SIGTERM or SIGINT; the state is saved.
         ModelFileError: a file that cannot be read or written.
     """
@@ -126,6 +133,7 @@ def train(
         )
     check_packages(config)
     device = find_device(config.device)
+    check_tracing(config, select_kernels(config.kernels, device))
     notes: list[str] = []
     with open_run(config.out, resume=resume, note=notes.append) as directory:
         checkpoint = directory.load() if resume else None
@@ -321,7 +329,7 @@ def _run(
             )
             try:
                 reason = loop.run()
-            except (TrainingInterrupted, TrainingDiverged, OutOfMemory, ModelFileError) as end:
+            except _ENDS as end:
                 log.note(str(end))
                 raise
         tables = _finish(config, state, sets, directory, provenance, log, reason)

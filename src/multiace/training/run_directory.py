@@ -58,6 +58,7 @@ FREE_ON_RESUME = (
     "strikes",
     "device",
     "kernels",
+    "tracing",
     "checkpoint",
     "log",
     "out",

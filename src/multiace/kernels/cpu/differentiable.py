@@ -20,6 +20,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import wraps
 from typing import Any
 
 import torch
@@ -29,6 +30,10 @@ _LIBRARY = torch.library.Library("multiace", "DEF")
 
 Outputs = tuple[Tensor, ...]
 Kernel = Callable[..., Outputs]
+
+DIRECT: dict[Any, Callable[..., Any]] = {}
+"""Operation of `torch.ops.multiace` -> the function that computes it on the CPU, for graphs whose
+operations nobody traces or differentiates any more: the dispatcher costs more than the function."""
 
 
 @dataclass(frozen=True)
@@ -133,11 +138,18 @@ def _define(name: str, arguments: str, n_results: int, kernel: Kernel, fake: Ker
     def unpacked(function: Kernel) -> Callable[..., Any]:
         if n_results > 1:
             return function
-        return lambda *arguments: function(*arguments)[0]
 
-    _LIBRARY.impl(name, unpacked(kernel), "CPU")
+        @wraps(function)
+        def first(*arguments: Any) -> Tensor:
+            return function(*arguments)[0]
+
+        return first
+
+    direct = unpacked(kernel)
+    _LIBRARY.impl(name, direct, "CPU")
     _LIBRARY.impl(name, _refuse, "CUDA")
     torch.library.register_fake(f"multiace::{name}", unpacked(fake), lib=_LIBRARY)
+    DIRECT[getattr(torch.ops.multiace, name).default] = direct
 
 
 def _refuse(*arguments: Any) -> None:

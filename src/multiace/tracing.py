@@ -1,0 +1,103 @@
+"""A function that differentiates as one flat graph of operations, free in the sizes of a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import jaxtyping
+import torch
+from torch import Tensor, fx
+from torch.fx.experimental.proxy_tensor import make_fx
+
+STRUCTURES, NODES, EDGES = 5, 7, 11
+"""Sizes that are traced with: three different ones, as equal ones would be taken for one size, and
+none of them 0, 1 or 3, as those would be taken for constants."""
+
+
+class TraceError(ValueError):
+    """A function that has no graph which is free in its sizes: says why."""
+
+
+def flat_graph(function: Callable[..., Any], *inputs: Tensor) -> fx.GraphModule:
+    """Return the operations that a function runs, those of its backward passes among them.
+
+    A size of an input that is 0 or 1 becomes a constant, and so does a 3; others stay free, from 2
+    on, and equal ones stay equal. Tensors that are no input, weights above all, become attributes
+    of the graph: the same objects, so that their changes are seen.
+
+    Args:
+        function: of tensors, without branches on their values.
+        inputs: examples of its arguments, whose values do not matter.
+
+    Raises:
+        TraceError: the operations hold for some sizes only, beyond the above.
+
+    Example:
+        >>> def slope(x):
+        ...     x = x.detach().requires_grad_()
+        ...     return torch.autograd.grad((x**2).sum(), x)
+        >>> flat_graph(slope, torch.ones(5))(torch.arange(3.0))
+        (tensor([0., 2., 4.]),)
+    """
+    with _without_shape_checker():
+        graph = make_fx(function, tracing_mode="symbolic", _allow_non_fake_inputs=True)(*inputs)
+    _check_sizes(graph, inputs)
+    return graph
+
+
+@contextmanager
+def _without_shape_checker() -> Iterator[None]:
+    """Switch off the runtime checks of shapes that tests run with: a symbol is no int to them."""
+    before = jaxtyping.config.jaxtyping_disable
+    jaxtyping.config.update("jaxtyping_disable", True)
+    try:
+        yield
+    finally:
+        jaxtyping.config.update("jaxtyping_disable", before)
+
+
+def _check_sizes(graph: fx.GraphModule, inputs: Iterable[Tensor]) -> None:
+    """Refuse a graph with a condition on sizes, or with a size that has become a constant.
+
+    Raises:
+        TraceError: naming them.
+    """
+    placeholders = (node.meta["val"] for node in graph.graph.nodes if node.op == "placeholder")
+    symbols: dict[int, Any] = {}  # of each size
+    bound: set[str] = set()
+    for example, traced in zip(inputs, placeholders, strict=True):
+        for size, free in zip(example.shape, traced.shape, strict=True):
+            if size in (0, 1, 3):
+                continue
+            node: Any = getattr(free, "node", None)
+            expression: Any = size if node is None else node.expr
+            if expression in symbols.values() and symbols.get(size) != expression:
+                bound.add(f"{size} is taken for another size")
+            symbols[size] = expression
+            if node is None or not expression.is_Symbol:
+                bound.add(f"{size} has become {expression}")
+                continue
+            bound |= {
+                str(guard.expr)
+                for guard in node.shape_env.guards
+                if expression in guard.expr.free_symbols
+            }
+    if bound:
+        raise TraceError(
+            f"the operations depend on the sizes of the batch: {'; '.join(sorted(bound))}"
+        )
+
+
+def forget_history(graph: fx.GraphModule) -> None:
+    """Take out of a graph what matters to autograd alone, and what nobody uses.
+
+    The values do not change by a bit.
+    """
+    for node in graph.graph.nodes:
+        if node.target is torch.ops.aten.detach.default:
+            node.replace_all_uses_with(node.args[0])
+            graph.graph.erase_node(node)
+    graph.graph.eliminate_dead_code()
+    graph.recompile()

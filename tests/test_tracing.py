@@ -1,0 +1,81 @@
+"""Flat graphs: free in their sizes or refused, with nothing of autograd left."""
+
+import jaxtyping
+import pytest
+import torch
+
+from multiace.tracing import EDGES, NODES, TraceError, flat_graph, forget_history
+
+
+def test_sizes_are_free():
+    graph = flat_graph(lambda x, y: x.sum() * torch.ones(y.shape[0]), torch.ones(7), torch.ones(5))
+    for n, m in ((3, 4), (2, 2), (9, 0), (1, 1)):
+        assert graph(torch.ones(n), torch.ones(m)).tolist() == m * [float(n)]
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x, y: x if x.shape[0] > 6 else 2.0 * x,
+        lambda x, y: torch.ones(int(x.shape[0])),
+        lambda x, y: x if x.shape[0] != y.shape[0] else y,
+        lambda x, y: x.view(7, 1),
+    ],
+    ids=["a branch", "a number", "a comparison", "a constant"],
+)
+def test_operations_that_depend_on_sizes_are_refused(function):
+    with pytest.raises(TraceError, match="depend on the sizes"):
+        flat_graph(function, torch.ones(NODES), torch.ones(EDGES))
+
+
+def test_sizes_that_must_be_equal_are_refused():
+    with pytest.raises((TraceError, RuntimeError)):
+        flat_graph(lambda x, y: x + y, torch.ones(NODES), torch.ones(EDGES))
+
+
+def test_weights_are_the_same_objects():
+    weights = torch.nn.Parameter(torch.ones(2))
+    graph = flat_graph(lambda x: (x * weights.sum()).detach(), torch.ones(5))
+    (own,) = graph.parameters()
+    assert own is weights
+    with torch.no_grad():
+        weights.fill_(3.0)
+    assert graph(torch.ones(2)).tolist() == [6.0, 6.0]
+
+
+def test_history_is_forgotten_and_values_stay():
+    def cube(x):
+        y = x.detach().requires_grad_()
+        (slope,) = torch.autograd.grad((y**3).sum(), y, create_graph=True)
+        _ = torch.sin(x)  # nobody uses it
+        return torch.autograd.grad((slope**2).sum(), y)[0].detach()
+
+    graph = flat_graph(cube, torch.ones(5))
+    x = torch.linspace(-1.0, 2.0, 7)
+    before = graph(x)
+    assert "detach" in graph.code
+    forget_history(graph)
+    assert "detach" not in graph.code
+    assert "sin" not in graph.code
+    assert torch.equal(graph(x), before)
+
+
+def test_operations_in_place_stay():
+    def double(x):
+        y = x.clone()
+        y.mul_(2.0)
+        return y
+
+    graph = flat_graph(double, torch.ones(5))
+    forget_history(graph)
+    assert graph(torch.ones(2)).tolist() == [2.0, 2.0]
+
+
+def test_the_shape_checker_is_as_it_was_even_after_an_error():
+    def fail(x):
+        raise ArithmeticError
+
+    before = jaxtyping.config.jaxtyping_disable
+    with pytest.raises(ArithmeticError):
+        flat_graph(fail, torch.ones(5))
+    assert jaxtyping.config.jaxtyping_disable == before
