@@ -30,7 +30,7 @@ OTHER_SOURCES = {
     "README.md": "index.md",
     "examples": "examples.md",
 }
-"""What is published besides docs/*.md, and under which name; a README is the page of its folder."""
+"""What is published besides docs/**/*.md, and under which name; a README is the page of its folder."""
 
 CONFIG_PAGES = {
     "training-config": (
@@ -94,8 +94,8 @@ def stage(folder: Path) -> list[str]:
 def sources() -> dict[Path, str]:
     """Return the file of each page that people write, and the name of the page."""
     result = {ROOT / source: name for source, name in OTHER_SOURCES.items()}
-    result |= {path: path.name for path in sorted((ROOT / "docs").glob("*.md"))}
-    return result
+    docs = ROOT / "docs"
+    return result | {p: p.relative_to(docs).as_posix() for p in sorted(docs.rglob("*.md"))}
 
 
 def _examples() -> dict[Path, str]:

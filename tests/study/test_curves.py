@@ -44,12 +44,19 @@ def test_many_cells_are_coloured_by_the_choice_that_matters_most():
     assert len(found) == 8
     for cell, look in found.items():
         levels = study.of_cell(cell)[0].levels
-        assert look.name.startswith(f"nonlinearity: {('silu', 'linear')[levels[1]]}, energies: ")
+        assert look.name == f"{('silu', 'linear')[levels[1]]}, {('E0', 'shift')[levels[0]]}"
         assert look.colour == f"series-{levels[1]}"
         assert look.dash == ("solid", "dash")[levels[0]]
     (figure,) = learning_curves(study)
     assert len(figure.legend) == 4
     assert len(figure.panels[0].marks) == 8
+
+
+def test_factors_are_named_where_their_levels_have_the_same_names():
+    study = eight_cells()
+    energies = replace(study.factors[0], levels=("linear", "shift"))
+    found = looks(replace(study, factors=(energies, *study.factors[1:])), "in_domain")
+    assert "nonlinearity: linear, energies: linear" in {look.name for look in found.values()}
 
 
 @pytest.mark.parametrize(

@@ -46,12 +46,13 @@ def looks(results: Results, domain: str) -> dict[str, Look]:
             for k, cell in enumerate(results.cells)
         }
     leading = _leading_factors(results, domain)[:2]
+    words = [level for factor in leading for level in results.factors[factor].levels]
     found = {}
     for cell in results.cells:
         levels = results.of_cell(cell)[0].levels
-        names = [
-            f"{results.factors[f].name}: {results.factors[f].levels[levels[f]]}" for f in leading
-        ]
+        names = [results.factors[factor].levels[levels[factor]] for factor in leading]
+        if len(set(words)) < len(words):  # a word alone could mean either factor
+            names = [f"{results.factors[f].name}: {n}" for f, n in zip(leading, names, strict=True)]
         dash = series_dash(N_SERIES * levels[leading[1]]) if len(leading) > 1 else "solid"
         found[cell] = Look(", ".join(names), series_colour(levels[leading[0]]), dash)
     return found
