@@ -19,7 +19,7 @@ from multiace.training import TrainingConfig
 FORMAT = 1
 """Version of what a run's name is made of."""
 
-NOT_IN_NAME = ("out", "device", "kernels", "checkpoint", "log", "seeds", "strikes")
+NOT_IN_NAME = ("out", "device", "kernels", "tracing", "checkpoint", "log", "seeds", "strikes")
 """Fields of the training config that do not change what a run comes to."""
 
 
