@@ -25,7 +25,7 @@ WATCHED = 10
 WORTHWHILE = 2000
 """Steps to come from which on `tracing: auto` traces.
 
-Tracing the models of the demo took as long as 360 to 610 steps save, whatever the load of the
+Tracing the models of the demo took as long as 360 to 630 steps save, whatever the load of the
 machine: both grow with the number of operations.
 """
 
