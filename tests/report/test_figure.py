@@ -10,7 +10,7 @@ import pytest
 from matplotlib.figure import Figure as Canvas
 
 from multiace.figures.palette import DARK, LIGHT
-from multiace.figures.static import draw_panel, save_figure
+from multiace.figures.static import _legend_columns, draw_panel, save_figure
 from multiace.report import Axis, Coverage, Density, Figure, Level, Line, Panel, Points
 from multiace.report.interactive import plotly_panel
 
@@ -51,6 +51,13 @@ def test_labels_stand_beside_their_dots_in_pages_and_files():
     ]
     with pytest.raises(ValueError, match="1 labels cannot belong to 2 points"):
         Points(x, x, labels=("a",))
+
+
+@pytest.mark.parametrize("length", [6, 60])
+def test_a_legend_has_as_many_columns_as_its_names_leave_room_for(length):
+    x = np.array([0.0, 1.0])
+    lines = tuple(Line(x, x, name=f"{k}" * length, colour=f"series-{k}") for k in range(4))
+    assert _legend_columns(lines, 7.0) == {6: 4, 60: 1}[length]
 
 
 def test_values_reach_plotly_as_they_are():

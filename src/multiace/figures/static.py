@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +53,7 @@ WIDE = 1.8
 """Width of panels that have a row of their own, over that of others."""
 
 DOTS_PER_INCH = 200
+LETTER_WIDTH, HANDLE_WIDTH = 0.078, 0.5  # inches, of the legend
 SMALL = 8.0
 """Size of text within the axes, points."""
 
@@ -75,7 +77,7 @@ def save_figure(figure: Figure, folder: Path) -> list[Path]:
             draw_panel(axes, panel)
         for axes in places[len(figure.panels) :]:
             axes.set_visible(False)
-        _draw_legend(canvas, figure, columns)
+        _draw_legend(canvas, figure)
         return save_canvas(canvas, figure.name, folder)
 
 
@@ -124,7 +126,7 @@ def _set_axis(axes: Axes, axis: Axis, name: str) -> None:
         along.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.10g}"))
 
 
-def _draw_legend(canvas: Canvas, figure: Figure, columns: int) -> None:
+def _draw_legend(canvas: Canvas, figure: Figure) -> None:
     if not figure.legend:
         return
     handles = [
@@ -143,10 +145,17 @@ def _draw_legend(canvas: Canvas, figure: Figure, columns: int) -> None:
     canvas.legend(
         handles=handles,
         loc="outside upper left",
-        ncols=5 if figure.columns == 1 else 3 * columns,
+        ncols=_legend_columns(figure.legend, canvas.get_figwidth()),
         frameon=False,
         handlelength=1.6,
     )
+
+
+def _legend_columns(entries: Sequence[Line | Points], width: float) -> int:
+    """Return how many entries fit beside each other, judged by the longest name."""
+    longest = max(len(entry.name) for entry in entries)
+    fitting = int(width / (longest * LETTER_WIDTH + HANDLE_WIDTH))
+    return max(1, min(fitting, len(entries)))
 
 
 def _draw_line(axes: Axes, mark: Line) -> None:
