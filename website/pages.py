@@ -30,7 +30,7 @@ OTHER_SOURCES = {
     "README.md": "index.md",
     "examples": "examples.md",
 }
-"""What is published besides docs/**/*.md, and under which name; a README is the page of its folder."""
+"""What is published besides docs/**/*.md, and its name; a README is the page of its folder."""
 
 CONFIG_PAGES = {
     "training-config": (

@@ -50,6 +50,7 @@ def test_many_cells_are_coloured_by_the_choice_that_matters_most():
     (figure,) = learning_curves(study)
     assert len(figure.legend) == 4
     assert len(figure.panels[0].marks) == 8
+    assert figure.caption.endswith("Colours: nonlinearity; dashes: energies.")
 
 
 def test_factors_are_named_where_their_levels_have_the_same_names():

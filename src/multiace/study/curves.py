@@ -40,7 +40,7 @@ def looks(results: Results, domain: str) -> dict[str, Look]:
         results: of the study.
         domain: of the response whose effects are meant.
     """
-    if len(results.cells) <= N_SERIES or results.config.plan.kind in ("path", "one-at-a-time"):
+    if not _are_grouped(results):
         return {
             cell: Look(cell, series_colour(k), series_dash(k))
             for k, cell in enumerate(results.cells)
@@ -56,6 +56,21 @@ def looks(results: Results, domain: str) -> dict[str, Look]:
         dash = series_dash(N_SERIES * levels[leading[1]]) if len(leading) > 1 else "solid"
         found[cell] = Look(", ".join(names), series_colour(levels[leading[0]]), dash)
     return found
+
+
+def _are_grouped(results: Results) -> bool:
+    """Whether cells are coloured by their levels, and not each for itself."""
+    in_steps = results.config.plan.kind in ("path", "one-at-a-time")
+    return len(results.cells) > N_SERIES and not in_steps
+
+
+def _key(results: Results, domain: str) -> str:
+    """Say what colours and dashes mean where the legend does not."""
+    if not _are_grouped(results):
+        return ""
+    names = [results.factors[factor].name for factor in _leading_factors(results, domain)[:2]]
+    kinds = ("Colours", "dashes")[: len(names)]
+    return " " + "; ".join(f"{k}: {n}" for k, n in zip(kinds, names, strict=True)) + "."
 
 
 def _leading_factors(results: Results, domain: str) -> list[int]:
@@ -89,6 +104,7 @@ def learning_curves(results: Results) -> list[Figure]:
         return []
     panel = Panel("", Axis("epoch"), Axis("validation error (meV/Å)", log=True), tuple(marks))
     caption = "Geometric mean over seeds" + ("." if crowded else ", and their range.")
+    caption += _key(results, "in_domain")
     return [Figure("learning", "Learning curves", (panel,), caption)]
 
 
@@ -101,7 +117,7 @@ def scans(results: Results) -> list[Figure]:
     caption = (
         "Energies from the lowest reference energy, or from the far end of model and reference "
         "where the axis says so; a line for each cell, the mean of its seeds. Curves that run "
-        "away leave the panel."
+        "away leave the panel." + _key(results, "scan")
     )
     columns = 1 if len(panels) < 2 else 2
     return [Figure("scans", "Scans", tuple(panels), caption, columns=columns)] if panels else []
