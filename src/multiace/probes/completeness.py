@@ -207,14 +207,16 @@ def one_layer(design: Design, channels: int) -> Design | None:
     if len(orders) < len(body_orders(design)) or max(orders) - 1 > MAX_ORDER:
         return None
     depth = design.last_readout
-    return Design(
-        layers=1,
-        channels=channels,
-        l_max=design.l_max,
-        features_l_max=0,
-        cutoff=depth * design.cutoff,
-        radial={"number": depth * design.radial.number, "hidden": []},
-        product_basis={"correlation": max(orders) - 1, "weights": "per_element"},
+    return Design.model_validate(
+        {
+            "layers": 1,
+            "channels": channels,
+            "l_max": design.l_max,
+            "features_l_max": 0,
+            "cutoff": depth * design.cutoff,
+            "radial": {"number": depth * design.radial.number, "hidden": []},
+            "product_basis": {"correlation": max(orders) - 1, "weights": "per_element"},
+        }
     )
 
 
