@@ -4,7 +4,7 @@
 // |---|---|---|
 // | h | features | (senders' nodes, dim_in) |
 // | Y | harmonics | (edges, lm) |
-// | u | hidden | (edges, n_hidden) |
+// | u | hidden | (pairs, n_hidden); the two directions of a pair share a row |
 // | V | weights | (types, n_hidden, n_weights), or rows that types share |
 // | R = u V, or a spline | never stored | |
 // | A | pooled | (receivers' nodes, dim_out) |
@@ -18,22 +18,23 @@ extern "C" {
 
 struct MultiaceConvolution {
   const int64_t* table;  // see multiace.kernels.cpu.convolution
-  int64_t n_senders, n_receivers, n_edges, n_hidden, n_types;
+  int64_t n_senders, n_receivers, n_edges, n_pairs, n_hidden, n_types;
   int64_t type_rows;  // rows of weights from one type to the next: n_hidden, or fewer where types share rows
   int64_t n_threads;
   const int64_t *senders, *receivers, *edge_types;  // edge_types may be null: one type
+  const int64_t* pairs;  // row of u that each edge takes, or null: its own, n_pairs being n_edges
   const void *features, *harmonics, *hidden, *weights;
   // Radial functions from a table of splines (spline.h) instead of u V: R = sum_q basis_q table[knot + q].
   // weights is then (types, n_knots, n_weights), and hidden is not read.
-  const int64_t* knots;                          // (edges), or null
-  const void *spline_basis, *spline_slope;       // (edges, 4): values and derivatives by distance
+  const int64_t* knots;                          // (pairs), or null
+  const void *spline_basis, *spline_slope;       // (pairs, 4): values and derivatives by distance
   int64_t n_knots;
   const void* cotangent;                         // g: (receivers' nodes, dim_out)
   const void *features_dot, *harmonics_dot, *hidden_dot, *weights_dot;  // each may be null: zero
   // Results; those that are null are not computed.
   void* pooled;                                  // forward: A; double backward: A dot
   void *features_gradient, *harmonics_gradient, *hidden_gradient, *weights_gradient;
-  void* distance_gradient;                       // (edges), with a spline; added to
+  void* distance_gradient;                       // (pairs), with a spline; added to
   int64_t add_harmonics_gradient;                // whether harmonics_gradient is added to
 };
 

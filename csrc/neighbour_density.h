@@ -4,7 +4,7 @@
 // |---|---|---|
 // | z_j | elements | (edges) |
 // | Y | harmonics | (edges, n_harmonics) |
-// | u | hidden | (edges, n_hidden) |
+// | u | hidden | (pairs, n_hidden); the two directions of a pair share a row |
 // | rho | density | (nodes, n_harmonics, n_elements, n_hidden) |
 #pragma once
 
@@ -13,8 +13,9 @@
 extern "C" {
 
 struct MultiaceNeighbourDensity {
-  int64_t n_nodes, n_edges, n_elements, n_harmonics, n_hidden, n_threads;
+  int64_t n_nodes, n_edges, n_pairs, n_elements, n_harmonics, n_hidden, n_threads;
   const int64_t *elements, *receivers;
+  const int64_t* pairs;  // row of u that each edge takes, or null: its own, n_pairs being n_edges
   const void *harmonics, *hidden, *cotangent;
   const void *harmonics_dot, *hidden_dot;  // each may be null: zero
   // Results; those that are null are not computed.

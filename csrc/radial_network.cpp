@@ -138,19 +138,10 @@ class Worker {
     if (P == Pass::kDoubleBackward) std::swap(to, to_dot);
     for (int64_t e = 0; e < n_; ++e, u += w, u_dot += w) {
       const T factor = s ? s[e] : T(1), factor_dot = kTangent && s_dot ? s_dot[e] : T(0);
-      for_edges(e, [&](int64_t edge) {
-        T *row = at<T>(to, edge, w), *row_dot = at<T>(to_dot, edge, w);
-        for (int64_t k = 0; row && k < w; ++k) row[k] = factor * u[k];
-        for (int64_t k = 0; kTangent && row_dot && k < w; ++k) row_dot[k] = factor * u_dot[k] + factor_dot * u[k];
-      });
+      T *row = at<T>(to, first_ + e, w), *row_dot = at<T>(to_dot, first_ + e, w);
+      for (int64_t k = 0; row && k < w; ++k) row[k] = factor * u[k];
+      for (int64_t k = 0; kTangent && row_dot && k < w; ++k) row_dot[k] = factor * u_dot[k] + factor_dot * u[k];
     }
-  }
-
-  /// Call body with each edge that has row e of the block.
-  template <class Body>
-  void for_edges(int64_t e, const Body& body) const {
-    if (c_.starts == nullptr) return body(first_ + e);
-    for (int64_t k = c_.starts[first_ + e]; k < c_.starts[first_ + e + 1]; ++k) body(c_.edges[k]);
   }
 
   void backward() {

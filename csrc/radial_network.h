@@ -1,9 +1,5 @@
-// Hidden features u = s f(.. f(e W_1 + b_1) ..) of edges and their derivatives, layer by layer for
-// a block of edges that stays in the cache.
-//
-// Edges of one distance, such as the two directions of a pair, may share a row of the basis: row k is
-// that of edges[starts[k]] .. edges[starts[k + 1] - 1]. Without starts, and on the way back, each edge
-// has its own.
+// Hidden features u = s f(.. f(e W_1 + b_1) ..) of distances and their derivatives, layer by layer for
+// a block of rows that stays in the cache.
 //
 // | symbol | argument | shape |
 // |---|---|---|
@@ -12,7 +8,7 @@
 // | b_1 .. b_L | biases, or null: zero | (widths[1] + .. + widths[L]) |
 // | s | envelope, or null: one | (rows) |
 // | f | constant times function, see csrc/elementary.h | |
-// | u | features | (edges, widths[L]) |
+// | u | features | (rows, widths[L]) |
 #pragma once
 
 #include <cstdint>
@@ -22,11 +18,10 @@ extern "C" {
 struct MultiaceRadialNetwork {
   int64_t n_rows, n_layers, n_threads;
   const int64_t* widths;
-  const int64_t *starts, *edges;  // (rows + 1), (edges), or null
   int64_t function;
   double constant;
   const void *basis, *weights, *biases, *envelope;
-  const void* cotangent;                                        // (edges, widths[L])
+  const void* cotangent;                                        // (rows, widths[L])
   const void *basis_dot, *weights_dot, *biases_dot, *envelope_dot;  // each may be null: zero
   // Results; those that are null are not computed.
   void* features;      // forward and tangent: u; double backward: u dot

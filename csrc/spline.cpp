@@ -12,7 +12,7 @@ int spline_basis(const MultiaceSpline& s) {
   const T* distances = static_cast<const T*>(s.distances);
   T *basis = static_cast<T*>(s.basis), *slope = static_cast<T*>(s.slope);
   const T per_angstrom = static_cast<T>(1.0 / s.width);
-  for (int64_t e = 0; e < s.n_edges; ++e, basis += 4, slope += 4) {
+  for (int64_t e = 0; e < s.n_rows; ++e, basis += 4, slope += 4) {
     const T x = distances[e] * per_angstrom;
     const bool beyond = !(x < static_cast<T>(s.n_intervals));
     const int64_t interval = beyond ? s.n_intervals - 1 : static_cast<int64_t>(x);
@@ -34,8 +34,8 @@ int spline_basis(const MultiaceSpline& s) {
 template <class T>
 int functions_forward(const MultiaceSplineFunctions& s) {
   const int64_t row = s.n_functions;
-  for (int64_t e = 0; e < s.n_edges; ++e) {
-    const int64_t type = s.edge_types ? s.edge_types[e] : 0;
+  for (int64_t e = 0; e < s.n_rows; ++e) {
+    const int64_t type = s.types ? s.types[e] : 0;
     const T* from = static_cast<const T*>(s.table) + (type * s.n_knots + s.knots[e]) * row;
     const T *b = static_cast<const T*>(s.basis) + 4 * e, *d = static_cast<const T*>(s.slope) + 4 * e;
     T *value = static_cast<T*>(s.values) + e * row, *slope = static_cast<T*>(s.slopes) + e * row;
@@ -52,7 +52,7 @@ int functions_forward(const MultiaceSplineFunctions& s) {
 
 template <class T>
 int functions_backward(const MultiaceSplineFunctions& s) {
-  for (int64_t e = 0; e < s.n_edges; ++e) {
+  for (int64_t e = 0; e < s.n_rows; ++e) {
     const T* g = static_cast<const T*>(s.cotangent) + e * s.n_functions;
     const T* slope = static_cast<const T*>(s.slopes) + e * s.n_functions;
     Vector<T> total = zero<T>();

@@ -11,29 +11,29 @@
 extern "C" {
 
 struct MultiaceSpline {
-  int64_t n_edges, n_intervals;
+  int64_t n_rows, n_intervals;
   double width;           // h, of an interval, Å; beyond the last one everything is zero
-  const void* distances;  // (edges)
-  int64_t* knots;         // (edges): first of the four table rows
-  void *basis, *slope;    // (edges, 4): their weights, and the derivatives of these by r
+  const void* distances;  // (rows)
+  int64_t* knots;         // (rows): first of the four table rows
+  void *basis, *slope;    // (rows, 4): their weights, and the derivatives of these by r
 };
 
 int multiace_spline_basis_f32(const MultiaceSpline*);
 int multiace_spline_basis_f64(const MultiaceSpline*);
 
 struct MultiaceSplineFunctions {
-  int64_t n_edges, n_functions, n_knots;
-  const int64_t *knots, *edge_types;  // edge_types may be null: one table
+  int64_t n_rows, n_functions, n_knots;
+  const int64_t *knots, *types;  // types may be null: one table
   const void *basis, *slope, *table;  // table: (types, n_knots, n_functions)
-  void *values, *slopes;              // (edges, n_functions)
+  void *values, *slopes;              // (rows, n_functions)
   const void* cotangent;              // of the values
-  void* distance_gradient;            // (edges), added to
+  void* distance_gradient;            // (rows), added to
 };
 
 // values and slopes
 int multiace_spline_functions_forward_f32(const MultiaceSplineFunctions*);
 int multiace_spline_functions_forward_f64(const MultiaceSplineFunctions*);
-// distance_gradient += <cotangent, slopes> of each edge
+// distance_gradient += <cotangent, slopes> of each row
 int multiace_spline_functions_backward_f32(const MultiaceSplineFunctions*);
 int multiace_spline_functions_backward_f64(const MultiaceSplineFunctions*);
 }

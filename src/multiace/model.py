@@ -23,6 +23,7 @@ from multiace.activation import Activation
 from multiace.baseline import Baseline
 from multiace.design import Design, Statistics
 from multiace.design.layout import SCALAR, LayerLayout, embedding_irreps, layouts
+from multiace.geometry.pairs import Pairs
 from multiace.initialisation import Initialisation
 from multiace.kernels.dispatch import Kernels
 from multiace.kernels.tables import ConvolutionTable
@@ -37,7 +38,13 @@ from multiace.layer.update import Select, Update
 from multiace.o3.irreps import Irrep, Irreps
 from multiace.one_particle.basis import EdgeFunctions
 from multiace.one_particle.chemical import ChemicalEmbedding
-from multiace.one_particle.cutoff import cosine_envelope, polynomial_envelope
+from multiace.one_particle.cutoff import (
+    Envelope,
+    cosine_envelope,
+    cosine_envelope_slope,
+    polynomial_envelope,
+    polynomial_envelope_slope,
+)
 from multiace.one_particle.radial import AgnesiTransform, RadialBasis, RadialNetwork
 from multiace.readout import LinearReadout, MLPReadout
 
@@ -90,6 +97,7 @@ class Model(nn.Module):
         receivers: Int[Tensor, " edges"],
         species: Int[Tensor, " nodes"],
         n_owned: int,
+        pairs: Pairs | None = None,
     ) -> Float64[Tensor, "owned terms"]:
         """Return the terms of the energy of each owned atom in eV; their sum is E_i.
 
@@ -99,8 +107,10 @@ class Model(nn.Module):
             receivers: centre i of each edge, ascending.
             species: element of each node, as position in `elements`.
             n_owned: the first nodes, whose energies are wanted; the others are ghosts.
+            pairs: edges with opposite vectors, whose radial functions are evaluated once; None:
+                every edge is on its own.
         """
-        edges = self.edge_functions(edge_vectors, senders, receivers, species)
+        edges = self.edge_functions(edge_vectors, senders, receivers, species, pairs)
         of_element: Tensor | None = self.embedding.of_element
         h = of_element[species]
         energies = []
@@ -145,8 +155,13 @@ class _Builder:
             trainable=radial.trainable,
             dtype=self.initial.dtype,
         )
-        polynomial = partial(polynomial_envelope, power=radial.envelope_power)
-        envelope = polynomial if radial.envelope == "polynomial" else cosine_envelope
+        envelope = Envelope(cosine_envelope, cosine_envelope_slope)
+        if radial.envelope == "polynomial":
+            power = radial.envelope_power
+            envelope = Envelope(
+                partial(polynomial_envelope, power=power),
+                partial(polynomial_envelope_slope, power=power),
+            )
         transform = None
         if radial.transform == "agnesi":
             transform = AgnesiTransform(self.elements, **radial.agnesi.model_dump())

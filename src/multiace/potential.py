@@ -139,8 +139,9 @@ class Potential(nn.Module):
             edge_vectors = graph.edge_vectors.to(self.dtype)
             if forces or stress:
                 edge_vectors = edge_vectors.detach().requires_grad_()
+            ends = (graph.senders, graph.receivers)
             terms = self.model(
-                edge_vectors, graph.senders, graph.receivers, graph.species, graph.n_nodes
+                edge_vectors, *ends, graph.species, graph.n_nodes, graph.pairs
             )  # (nodes, terms)
             by_edge = None
             if forces or stress:

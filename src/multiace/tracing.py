@@ -11,8 +11,8 @@ import torch
 from torch import Tensor, fx
 from torch.fx.experimental.proxy_tensor import make_fx
 
-STRUCTURES, NODES, EDGES = 5, 7, 11
-"""Sizes that are traced with: three different ones, as equal ones would be taken for one size, and
+STRUCTURES, NODES, PAIRS, EDGES = 5, 7, 9, 11
+"""Sizes that are traced with: different ones, as equal ones would be taken for one size, and
 none of them 0, 1 or 3, as those would be taken for constants."""
 
 

@@ -78,6 +78,23 @@ def test_a_batch_holds_each_graph_unchanged(graphs):
         first += graph.n_nodes
 
 
+def test_a_pair_is_two_edges_of_opposite_vectors(graphs):
+    for graph in (*graphs, batch_graphs(graphs)):
+        of_edge, first = graph.pairs
+        assert torch.equal(of_edge[first], torch.arange(graph.n_edges // 2))
+        assert (torch.bincount(of_edge) == 2).all()
+        edges = torch.argsort(of_edge, stable=True).view(-1, 2)
+        assert torch.equal(edges[:, 0], first)
+        one, other = edges.T
+        assert torch.equal(graph.senders[one], graph.receivers[other])
+        assert torch.equal(graph.edge_vectors[one], -graph.edge_vectors[other])
+
+
+def test_a_batch_has_no_pairs_where_one_of_its_graphs_has_none(graphs):
+    without = dataclasses.replace(graphs[2], pairs=None)
+    assert batch_graphs([graphs[0], without]).pairs is None
+
+
 def test_no_edge_of_a_batch_joins_two_structures(graphs):
     batch = batch_graphs(graphs)
     owner = batch.structure_of_node
@@ -90,10 +107,7 @@ def test_batches_of_batches_are_batches(graphs):
     flat = batch_graphs(graphs)
     for field in dataclasses.fields(flat):
         one, other = getattr(nested, field.name), getattr(flat, field.name)
-        if isinstance(one, torch.Tensor):
-            torch.testing.assert_close(one, other, equal_nan=True)
-        else:
-            assert one == other
+        torch.testing.assert_close(one, other, equal_nan=True)
 
 
 def test_an_empty_batch_is_refused():

@@ -55,6 +55,15 @@ def test_edges_equal_those_of_ase(structure):
     np.testing.assert_allclose(found.vectors, vectors[order], atol=1e-12)
 
 
+def test_the_reverse_of_an_edge_is_the_other_direction_of_its_pair(structure):
+    found = neighbour_list(structure, CUTOFF)
+    back = found.reverse
+    np.testing.assert_array_equal(back[back], np.arange(found.n_edges))
+    np.testing.assert_array_equal(found.senders[back], found.receivers)
+    np.testing.assert_array_equal(found.shifts[back], -found.shifts)
+    np.testing.assert_array_equal(found.vectors[back], -found.vectors)
+
+
 def test_edges_are_sorted_by_receiver_then_sender_then_shift(structure):
     edges = edges_of(structure, CUTOFF)
     assert edges == sorted(set(edges))

@@ -15,7 +15,7 @@ CUTOFF = 3.1
 
 def assert_same(neighbours: SkinList, structure: Structure) -> None:
     found, expected = neighbours.update(structure), neighbour_list(structure, neighbours.cutoff)
-    for name in ("senders", "receivers", "shifts", "vectors"):
+    for name in ("senders", "receivers", "shifts", "vectors", "reverse"):
         np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
 
 

@@ -32,7 +32,10 @@ def segment_sum(values, segments, n_segments):
     return torch.stack(rows)
 
 
-def convolution(table, features, harmonics, hidden, weights, edge_types, senders, receivers):
+def convolution(
+    table, features, harmonics, hidden, weights, edge_types, senders, receivers, pairs=None
+):
+    rows = range(len(senders)) if pairs is None else pairs.tolist()
     sums = [
         [
             torch.zeros(out.dim, channels, dtype=features.dtype)
@@ -43,7 +46,7 @@ def convolution(table, features, harmonics, hidden, weights, edge_types, senders
     for e, (j, i) in enumerate(zip(senders.tolist(), receivers.tolist(), strict=True)):
         kind = 0 if edge_types is None else int(edge_types[e])
         maps = weights[kind : kind + hidden.shape[1]] if weights.ndim == 2 else weights[kind]
-        radial = sum(u * v for u, v in zip(hidden[e], maps, strict=True))
+        radial = sum(u * v for u, v in zip(hidden[rows[e]], maps, strict=True))
         neighbour, start = blocks(table.irreps_in, features[j]), 0
         for p, (irrep_in, l_edge, irrep_out) in enumerate(table.paths):
             h = neighbour[irrep_in]
@@ -135,7 +138,8 @@ def radial_network(activation, basis, weights, biases, envelope):
     return torch.stack(rows)
 
 
-def neighbour_density(n_elements, harmonics, hidden, elements, receivers, n_nodes):
+def neighbour_density(n_elements, harmonics, hidden, elements, receivers, n_nodes, pairs=None):
+    rows = range(len(receivers)) if pairs is None else pairs.tolist()
     n_harmonics, n_hidden = harmonics.shape[1], hidden.shape[1]
     rho = [
         [
@@ -146,5 +150,5 @@ def neighbour_density(n_elements, harmonics, hidden, elements, receivers, n_node
     ]
     for e, (z, i) in enumerate(zip(elements.tolist(), receivers.tolist(), strict=True)):
         for lm in range(n_harmonics):
-            rho[i][lm][z] = rho[i][lm][z] + harmonics[e, lm] * hidden[e]
+            rho[i][lm][z] = rho[i][lm][z] + harmonics[e, lm] * hidden[rows[e]]
     return torch.stack([torch.cat([torch.cat(row) for row in node]) for node in rho])

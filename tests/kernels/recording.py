@@ -7,6 +7,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from multiace.design import Statistics
+from multiace.geometry import Pairs
 from multiace.potential import Potential
 from multiace.presets import PRESETS
 
@@ -34,13 +35,15 @@ def recorded_calls() -> dict[str, tuple]:
     nodes = torch.randint(0, 5, (2, 14), generator=random)
     edge_vectors = torch.randn(14, 3, generator=random, dtype=torch.float64).requires_grad_()
     species = torch.tensor([0, 1, 1, 0, 1])
+    pairs = Pairs(torch.arange(14) % 8, torch.arange(8))
     with _Recorder() as recorder:
         for preset in ("mace", "nequip"):
             design = PRESETS[preset](size="small", channels=2, layers=2)
             potential = Potential(
                 design, (1, 6), STATISTICS, seed=0, kernels="cpu", dtype=torch.float64
             )
-            energies = potential.model(edge_vectors, nodes[0], nodes[1].sort().values, species, 5)
+            ends = (nodes[0], nodes[1].sort().values)
+            energies = potential.model(edge_vectors, *ends, species, 5, pairs)
             (forces,) = torch.autograd.grad(energies.sum(), edge_vectors, create_graph=True)
             forces.square().sum().backward()
     return recorder.calls

@@ -121,6 +121,57 @@ def test_convolution_takes_inputs_that_are_not_contiguous(kernels, dtype):
     assert_is_the_loop(kernels, table, case, non_contiguous)
 
 
+PAIRS = {
+    "two directions": [0, 1, 2, 0, 3, 1, 3, 2],
+    "some on their own": [0, 1, 2, 0, 4, 1, 3, 5],
+    "three edges, and a row that no edge takes": [1, 1, 1, 3, 3, 4, 0, 0],
+}
+
+
+@pytest.fixture(params=[1, 3])
+def n_threads(request):
+    """Threads of torch; several get the edges of a pair in different parts."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("pairs", PAIRS)
+@pytest.mark.parametrize(("n_types", "n_hidden"), [(None, 3), (3, 3), (3, 11)])
+def test_edges_of_a_pair_share_hidden_features(kernels, n_threads, dtype, pairs, n_types, n_hidden):
+    table = build_table("unequal_channels")
+    (*others, hidden, weights), indices = build_case(table, "typical", dtype, n_types, n_hidden)
+    indices["pairs"] = torch.tensor(PAIRS[pairs])
+    tensors = (*others, hidden[: max(PAIRS[pairs]) + 1], weights)
+    assert_is_the_loop(kernels, table, (tensors, indices))
+
+
+@pytest.mark.parametrize("n_types", [None, 2])
+def test_pairs_share_hidden_features_where_edges_are_too_many_for_one_block(compiled, n_types):
+    table, n_edges, n_pairs = build_table("scalars_only"), 5000, 2700
+    receivers = torch.arange(n_edges) * 7 // n_edges
+    indices = {
+        "edge_types": None if n_types is None else torch.arange(n_edges) % n_types,
+        "senders": torch.arange(n_edges) % 5,
+        "receivers": receivers,
+        "pairs": torch.cat([torch.arange(2600), torch.arange(2400).flip(0)]),
+    }
+    sizes = ((7, 4), (n_edges, 1), (n_pairs, 9), (n_types or 1, 9, table.n_weights))
+    tensors = [random(*size) for size in sizes]
+    functions = [partial(of(table), **indices) for of in (compiled.convolution, Convolution)]
+    assert_same_to_second_order(*functions, tensors)
+
+
+@pytest.mark.parametrize("pair", [-1, 1])
+def test_a_pair_that_there_is_not_is_refused(compiled, pair):
+    table = build_table("scalars_only")
+    tensors, indices = build_case(table, "one_edge", torch.float32, None)
+    with pytest.raises(IndexError, match="outside its range"):
+        compiled.convolution(table)(*tensors, **indices, pairs=torch.tensor([pair]))
+
+
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("table", ["both_parities", "wider_than_vectors", "large_l"])
 @pytest.mark.parametrize(("n_types", "n_hidden"), [(None, 40), (5, 11), (5, 4)])

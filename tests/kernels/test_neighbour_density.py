@@ -61,6 +61,22 @@ def test_density_takes_inputs_that_are_not_contiguous(kernels, dtype):
     assert_same_to_second_order(kernel, loop_of(indices), inputs)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("pairs", [[0, 1, 2, 0, 3, 1, 3, 2], [1, 1, 1, 3, 3, 4, 0, 0]])
+def test_edges_of_a_pair_share_hidden_features(kernels, dtype, pairs):
+    (harmonics, hidden), indices = build_case("typical", dtype, 19)
+    indices["pairs"] = torch.tensor(pairs)
+    kernel = partial(kernels.neighbour_density(N_ELEMENTS), **indices)
+    tensors = (harmonics, hidden[: max(pairs) + 1])
+    assert_same_to_second_order(kernel, loop_of(indices), tensors)
+
+
+def test_a_pair_that_there_is_not_is_refused(compiled):
+    tensors, indices = build_case("one_edge", torch.float32)
+    with pytest.raises(IndexError, match="outside its range"):
+        compiled.neighbour_density(N_ELEMENTS)(*tensors, **indices, pairs=torch.tensor([1]))
+
+
 def test_third_derivatives_of_the_density_are_those_of_the_loop(kernels):
     tensors, indices = build_case("typical", torch.float64, 2)
     kernel = partial(kernels.neighbour_density(N_ELEMENTS), **indices)

@@ -14,7 +14,7 @@ from multiace.kernels.cpu import convolution
 from multiace.kernels.cpu.library import library
 
 pytestmark = needs_compiled
-N_NODES, N_EDGES, N_HIDDEN = 60, 700, 8
+N_NODES, N_EDGES, N_PAIRS, N_HIDDEN = 60, 700, 350, 8
 
 
 @pytest.fixture(autouse=True)
@@ -33,13 +33,14 @@ def arguments():
     sizes = (
         (N_NODES, table.irreps_in.dim),
         (N_EDGES, (table.l_max + 1) ** 2),
-        (N_EDGES, N_HIDDEN),
+        (N_PAIRS, N_HIDDEN),
         (1, N_HIDDEN, table.n_weights),
     )
     tensors = [torch.randn(size, generator=random) for size in sizes]
     ends = torch.randint(0, N_NODES, (2, N_EDGES), generator=random)
     receivers = ends[1].sort().values
-    return (*tensors, None, ends[0], receivers, kernel.words, table.irreps_out.dim)
+    pairs = torch.randperm(N_EDGES, generator=random) % N_PAIRS
+    return (*tensors, None, ends[0], receivers, pairs, kernel.words, table.irreps_out.dim)
 
 
 def compute(arguments):
@@ -123,7 +124,8 @@ def test_lack_of_memory_is_an_error_that_one_survives(arguments, n_threads):
     keep: list = []
     call = convolution._arguments(arguments[:4], arguments[4:], keep)
     call.pooled = expected[0].clone().data_ptr()
-    call.knots = call.senders  # no hidden features are read, but each thread makes room for them
+    call.knots = call.senders  # no hidden features are read,
+    call.hidden_gradient = call.pooled  # but each thread makes room for their gradients
     call.n_hidden = 2**44
     with pytest.raises(MemoryError, match="convolution_forward ran out of memory"):
         library().call("convolution_forward", torch.float32, call)

@@ -1,12 +1,18 @@
 """Envelopes: value, smoothness at the cutoff, nothing beyond."""
 
 import math
+from functools import partial
 
 import numpy as np
 import pytest
 import torch
 
-from multiace.one_particle.cutoff import cosine_envelope, polynomial_envelope
+from multiace.one_particle.cutoff import (
+    cosine_envelope,
+    cosine_envelope_slope,
+    polynomial_envelope,
+    polynomial_envelope_slope,
+)
 
 POWERS = [2, 3, 5, 6, 8]
 EXACT = 1e-13  # float64, terms of order p^2
@@ -87,3 +93,19 @@ def test_envelope_falls_from_one_to_zero_and_stays_there(envelope, dtype):
     (gradient,) = torch.autograd.grad(envelope(beyond).sum(), beyond)
     assert (envelope(beyond) == 0).all()
     assert (gradient == 0).all()
+
+
+@pytest.mark.parametrize(
+    ("envelope", "slope"),
+    [
+        (cosine_envelope, cosine_envelope_slope),
+        *(
+            (partial(polynomial_envelope, power=p), partial(polynomial_envelope_slope, power=p))
+            for p in POWERS
+        ),
+    ],
+)
+def test_slopes_of_envelopes_are_those_of_autograd(envelope, slope):
+    x = np.linspace(0.01, 1.3, 60)
+    _, expected = value_and_derivatives(envelope, x, n=1)
+    np.testing.assert_allclose(slope(torch.from_numpy(x)), expected, atol=1e-10)

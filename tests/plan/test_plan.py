@@ -8,14 +8,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from ase.build import bulk
 from tests.laws.potentials import for_random_designs, random_potential
 from tests.laws.systems import ATOM, CHIRAL, DIMER, METHANOL, TRICLINIC
 from tests.plan.cases import NAMES, STRUCTURES, difference, evaluate, graph_of, potential
 
 from multiace.design import Design
 from multiace.elements import ElementError
-from multiace.geometry import Structure
 from multiace.plan import Plan, radial
 from multiace.potential import Potential
 
@@ -54,29 +52,27 @@ def test_exact_plans_of_random_designs_give_what_the_potentials_give():
 @pytest.mark.parametrize("name", ["mace", "by pair", "agnesi"])
 def test_radial_functions_are_evaluated_once_for_both_directions_of_a_pair(name, monkeypatch):
     model = potential(name)
-    functions = type(model.model.edge_functions)
-    evaluated, rows, sizes = functions.radial_at, list[int](), list[int]()
+    functions, rows = type(model.model.edge_functions), list[int]()
+    evaluated = functions.radial_slopes
 
-    def recorded(self, distances, argument):
+    def recorded(self, distances, *others):
         rows.append(len(distances))
-        return evaluated(self, distances, argument)
+        return evaluated(self, distances, *others)
 
-    rng = np.random.default_rng(0)
-    crystal = Structure.from_ase(bulk("Si", cubic=True))
-    moved = replace(crystal, positions=crystal.positions + rng.normal(scale=0.05, size=(8, 3)))
-    for structure in (crystal, moved):
-        graph = graph_of(model, (structure,))
-        expected = evaluate(model, graph)
-        with monkeypatch.context() as patched:
-            patched.setattr(functions, "radial_at", recorded)
-            found = Plan(model, exact=True).evaluate(graph, forces=True, stress=True)
-        assert_close(found, expected, 1e-12)
-        sizes.append(graph.n_edges)
-    if name == "agnesi":  # elements enter as well
-        assert rows == sizes
-    else:
-        assert rows[1] == sizes[1] // 2
-        assert rows[0] < 10  # shells of a crystal
+    monkeypatch.setattr(functions, "radial_slopes", recorded)
+    graph = graph_of(model, STRUCTURES)
+    Plan(model, exact=True).evaluate(graph, forces=True, stress=True)
+    assert rows == [graph.n_edges // 2]
+
+
+@pytest.mark.parametrize(("exact", "kernels"), [(0, "auto"), (1, "auto"), (1, "reference")])
+@pytest.mark.parametrize("name", ["mace", "density", "by pair", "agnesi", "zbl inside"])
+def test_plans_give_the_same_without_pairs(name, exact, kernels):
+    model = potential(name, kernels=kernels)
+    graph, plan = graph_of(model, STRUCTURES), Plan(model, elements=(1, 3, 6, 8, 14), exact=bool(exact))
+    single = replace(graph, pairs=None)
+    found, expected = (plan.evaluate(g, forces=True, stress=True) for g in (graph, single))
+    assert_close(found, expected, 1e-12)
 
 
 @pytest.mark.parametrize("dtype", ROUNDING, ids=str)

@@ -81,8 +81,8 @@ def test_compiled_weights_pick_the_same_rows_as_the_definition(dtype, rng):
 
 
 def _compiled(steps, spline: Spline, r: torch.Tensor, dtype: torch.dtype):
-    distances = Array("edges", (), dtype)
-    distances.resize(Sizes(2, 2, len(r)))
+    distances = Array("pairs", (), dtype)
+    distances.resize(Sizes(nodes=2, owned=2, edges=len(r), pairs=len(r)))
     distances.value.copy_(r)
     ends = torch.zeros(len(r), dtype=torch.int64)
     basis = steps.SplineBasis(distances, spline.n_intervals, spline.width, dtype)
@@ -118,8 +118,11 @@ def _of_layers(plan: Plan, pair: tuple[int, int], r: torch.Tensor):
             types = network.edge_types(species, ends[:1], ends[:1] + 1)
             return network(basis, envelope) @ network.weights[0 if types is None else types[0]]
 
-        of_pair = 0 if source.type_of_pair is None else source.type_of_pair[pair]
-        table = source.table[of_pair].numpy() / layer.atomic_basis.pooling_factor
+        type_of = source.type_of_elements
+        table = (
+            source.table[0 if type_of is None else type_of[pair]].numpy()
+            / layer.atomic_basis.pooling_factor
+        )
         spline = Spline(table, plan.potential.cutoff / (len(table) // ROWS))
         values, slopes = with_slopes(radial)(r)
         yield values, slopes, spline(r.numpy()), spline.slope(r.numpy())

@@ -11,7 +11,7 @@ from jaxtyping import Float64
 
 from multiace.checkpoint import load_model
 from multiace.elements import sorted_elements
-from multiace.geometry import Graph, SkinList, Structure
+from multiace.geometry import Graph, Pairs, SkinList, Structure
 from multiace.geometry.graph import species_of
 from multiace.plan import Plan
 from multiace.potential import Potential
@@ -124,6 +124,7 @@ class Evaluator:
             structure_of_node=self._zeros,
             n_structures=1,
             volume=torch.tensor([np.nan if volume is None else volume], dtype=torch.float64),
+            pairs=Pairs.of(edges.reverse),
         )
 
     def _current_plan(self) -> Plan:

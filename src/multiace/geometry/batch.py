@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import torch
 
 from multiace.geometry.graph import Graph
+from multiace.geometry.pairs import Pairs
 
 
 def batch_graphs(graphs: Sequence[Graph]) -> Graph:
@@ -40,6 +41,20 @@ def batch_graphs(graphs: Sequence[Graph]) -> Graph:
         ),
         n_structures=sum(graph.n_structures for graph in graphs),
         volume=torch.cat([graph.volume for graph in graphs]),
+        pairs=_batch_pairs([graph.pairs for graph in graphs]),
+    )
+
+
+def _batch_pairs(every: Sequence[Pairs | None]) -> Pairs | None:
+    """Return the pairs of all graphs, or None if one of these has none."""
+    known = [pairs for pairs in every if pairs is not None]
+    if len(known) < len(every):
+        return None
+    first_pair = _starts([len(pairs.edge) for pairs in known])
+    first_edge = _starts([len(pairs.of_edge) for pairs in known])
+    return Pairs(
+        torch.cat([pairs.of_edge + n for pairs, n in zip(known, first_pair, strict=True)]),
+        torch.cat([pairs.edge + n for pairs, n in zip(known, first_edge, strict=True)]),
     )
 
 

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from multiace.elements import ElementError, format_elements, sorted_elements
 from multiace.geometry.neighbours import neighbour_list
+from multiace.geometry.pairs import Pairs
 from multiace.geometry.structure import Structure
 
 
@@ -29,6 +30,8 @@ class Graph:
         structure_of_node: index of the structure each atom belongs to, ascending.
         n_structures: number of structures.
         volume: volume of each cell, Å^3; nan unless all three directions are periodic.
+        pairs: the two directions of each pair; None where edge vectors are not opposite. Radial
+            functions then are evaluated for every edge.
     """
 
     species: Int64[Tensor, " nodes"]
@@ -38,6 +41,7 @@ class Graph:
     structure_of_node: Int64[Tensor, " nodes"]
     n_structures: int
     volume: Float64[Tensor, " structures"]
+    pairs: Pairs | None = None
 
     @property
     def n_nodes(self) -> int:
@@ -69,6 +73,7 @@ class Graph:
             edge_vectors=self.edge_vectors.to(device=device, dtype=dtype),
             structure_of_node=self.structure_of_node.to(device),
             volume=self.volume.to(device),
+            pairs=None if self.pairs is None else self.pairs.to(device),
         )
 
 
@@ -101,6 +106,7 @@ def build_graph(structure: Structure, cutoff: float, elements: tuple[int, ...]) 
         structure_of_node=torch.zeros(structure.n_atoms, dtype=torch.int64),
         n_structures=1,
         volume=torch.tensor([np.nan if volume is None else volume], dtype=torch.float64),
+        pairs=Pairs.of(edges.reverse),
     )
 
 

@@ -24,12 +24,14 @@ class NeighbourList:
         receivers: centres i, ascending.
         shifts: the image of j in whole cell vectors; 0 in directions that are not periodic.
         vectors: r_ji = r_j - r_i + shift @ cell, Å.
+        reverse: the edge i -> j of the same pair, whose vector is exactly the opposite.
     """
 
     senders: Int64[np.ndarray, " edges"]
     receivers: Int64[np.ndarray, " edges"]
     shifts: Int64[np.ndarray, "edges 3"]
     vectors: Float64[np.ndarray, "edges 3"]
+    reverse: Int64[np.ndarray, " edges"]
 
     @property
     def n_edges(self) -> int:
@@ -84,12 +86,19 @@ def neighbour_list(structure: Structure, cutoff: float) -> NeighbourList:
     columns = np.column_stack([receivers, senders, shifts])[within]
     order = _lexicographic_order(columns)
     columns = columns[order]
+    reverse = np.empty(len(columns), dtype=np.int64)
+    reverse[_lexicographic_order(columns[:, [1, 0, 2, 3, 4]] * _OPPOSITE)] = np.arange(len(columns))
     return NeighbourList(
         senders=columns[:, 1].copy(),
         receivers=columns[:, 0].copy(),
         shifts=columns[:, 2:].copy(),
         vectors=vectors[within][order],
+        reverse=reverse,
     )
+
+
+_OPPOSITE = np.array([1, 1, -1, -1, -1])
+"""Signs that turn (receiver, sender, shift), its ends swapped, into those of the opposite edge."""
 
 
 def _spanning_cell(structure: Structure) -> Float64[np.ndarray, "3 3"]:

@@ -119,9 +119,11 @@ def _selected(
     within: Bool[np.ndarray, " listed"],
 ) -> NeighbourList:
     kept = np.flatnonzero(within)
+    place = np.cumsum(within) - 1
     return NeighbourList(
         senders=listed.senders[kept],
         receivers=listed.receivers[kept],
         shifts=listed.shifts[kept],
         vectors=vectors[kept],
+        reverse=place[listed.reverse[kept]],
     )

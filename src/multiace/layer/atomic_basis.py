@@ -34,6 +34,7 @@ class Density(nn.Module):
         of_edge = torch.tanh(q.square())
         if edges.envelope is not None:
             of_edge = of_edge * edges.envelope
+        of_edge = of_edge if edges.pair is None else of_edge[edges.pair]
         return (1.0 + segment_sum(of_edge, edges.receivers, n_nodes)).unsqueeze(1)
 
 
@@ -98,7 +99,7 @@ class AtomicBasis(nn.Module):
         if edges.on_grid is not None:
             a = self.convolve_on_grid(self.mix(h, species), edges, edges.on_grid, species)
         else:
-            u = self.radial_network(edges.radial_basis, edges.envelope)  # (edges, hidden)
+            u = self.radial_network(edges.radial_basis, edges.envelope)  # (pairs, hidden)
             if self.species_pooling is not None and of_element is not None:
                 h_z = self.mix(of_element, torch.arange(len(of_element), device=species.device))
                 a = self.species_pooling(h_z, edges, u, self.radial_weights, species)
@@ -126,13 +127,14 @@ class AtomicBasis(nn.Module):
         self,
         h: Float[Tensor, "nodes dim_mixed"],
         edges: Edges,
-        u: Float[Tensor, "edges hidden"],
+        u: Float[Tensor, "pairs hidden"],
         species: Int[Tensor, " nodes"],
     ) -> Float[Tensor, "nodes dim_pooled"]:
         """Return (1/lambda) sum_j phi(j -> i)."""
         types = self.radial_network.edge_types(species, edges.senders, edges.receivers)
         ends = (edges.senders, edges.receivers)
-        return self.convolution(h, edges.harmonics, u, self.radial_weights, types, *ends)
+        weights = self.radial_weights
+        return self.convolution(h, edges.harmonics, u, weights, types, *ends, edges.pair)
 
     def convolve_on_grid(
         self,
@@ -145,7 +147,8 @@ class AtomicBasis(nn.Module):
         u = grid.solve @ self.radial_network(grid.radial_basis, grid.envelope)
         coefficients = u @ self.radial_weights  # (types, rows, n_weights)
         types = self.radial_network.edge_types(species, edges.senders, edges.receivers)
-        first = grid.first if types is None else types * u.shape[0] + grid.first
+        first = grid.first if edges.pair is None else grid.first[edges.pair]
+        first = first if types is None else types * u.shape[0] + first
         ends = (edges.senders, edges.receivers)
         rows = coefficients.flatten(0, 1)
-        return self.convolution(h, edges.harmonics, grid.weights, rows, first, *ends)
+        return self.convolution(h, edges.harmonics, grid.weights, rows, first, *ends, edges.pair)

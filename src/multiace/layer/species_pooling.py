@@ -53,7 +53,7 @@ class SpeciesPooling(nn.Module):
         self,
         of_element: Float[Tensor, "elements channels"],
         edges: Edges,
-        hidden: Float[Tensor, "edges hidden"],
+        hidden: Float[Tensor, "pairs hidden"],
         weights: Float[Tensor, "types hidden n_weights"],
         species: Int[Tensor, " nodes"],
     ) -> Float[Tensor, "nodes dim_out"]:
@@ -67,7 +67,8 @@ class SpeciesPooling(nn.Module):
             species: element of each node.
         """
         elements = species[edges.senders]
-        rho = self.density(edges.harmonics, hidden, elements, edges.receivers, species.shape[0])
+        ends = (elements, edges.receivers)
+        rho = self.density(edges.harmonics, hidden, *ends, species.shape[0], edges.pair)
         matrices = self.matrices(of_element, weights)
         return self.map(rho, matrices, species if self.per_element else None)
 

@@ -7,6 +7,7 @@ from typing import Literal, NamedTuple
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from multiace.geometry.pairs import Pairs
 from multiace.one_particle.cutoff import Envelope
 from multiace.one_particle.radial import AgnesiTransform, RadialBasis
 from multiace.one_particle.radial_grid import GridEdges, RadialGrid
@@ -22,16 +23,24 @@ class Edges(NamedTuple):
     | e_n(d_ji) or e_n(T(d_ji)), enveloped unless the weights are | `radial_basis` | - |
     | envelope of the radial weights | `envelope` (None if it is in the basis) | - |
     | Y_lm(r_ji) | `harmonics` | - |
-    | place on the radial grid | `on_grid` (None: radial functions are evaluated edge by edge) | - |
+    | place on the radial grid | `on_grid` (None: the network is evaluated at every distance) | - |
+    | pair of each edge | `pair` (None: every edge is on its own) | - |
+
+    What is radial has a row for each pair, the rest one for each edge.
     """
 
     senders: Int[Tensor, " edges"]
     receivers: Int[Tensor, " edges"]
     distances: Float[Tensor, " edges"]
-    radial_basis: Float[Tensor, "edges number"]
-    envelope: Float[Tensor, " edges"] | None
+    radial_basis: Float[Tensor, "pairs number"]
+    envelope: Float[Tensor, " pairs"] | None
     harmonics: Float[Tensor, "edges lm"]
     on_grid: GridEdges | None = None
+    pair: Int[Tensor, " edges"] | None = None
+
+
+RadialValues = tuple[Float[Tensor, "edges number"], Float[Tensor, " edges"] | None]
+"""Radial basis, and the envelope where the weights have it."""
 
 
 class EdgeFunctions(nn.Module):
@@ -66,14 +75,19 @@ class EdgeFunctions(nn.Module):
         senders: Int[Tensor, " edges"],
         receivers: Int[Tensor, " edges"],
         species: Int[Tensor, " nodes"],
+        pairs: Pairs | None = None,
     ) -> Edges:
-        """Evaluate every edge."""
+        """Evaluate every edge, and what is radial for every pair."""
         distances, harmonics = self.edge_basis(edge_vectors)
-        basis, envelope = self.radial(distances, senders, receivers, species)
-        on_grid = None if self.grid is None else self._on_grid(self.grid, distances)
-        return Edges(senders, receivers, distances, basis, envelope, harmonics, on_grid)
+        of_pairs, ends = distances, (senders, receivers)
+        if pairs is not None:
+            of_pairs, ends = distances[pairs.edge], (senders[pairs.edge], receivers[pairs.edge])
+        basis, envelope = self.radial(of_pairs, *ends, species)
+        on_grid = None if self.grid is None else self._on_grid(self.grid, of_pairs)
+        pair = None if pairs is None else pairs.of_edge
+        return Edges(senders, receivers, distances, basis, envelope, harmonics, on_grid, pair)
 
-    def _on_grid(self, grid: RadialGrid, distances: Float[Tensor, " edges"]) -> GridEdges:
+    def _on_grid(self, grid: RadialGrid, distances: Float[Tensor, " pairs"]) -> GridEdges:
         points, solve = grid.points.to(distances), grid.solve.to(distances)
         basis, envelope = self.radial_at(points, points)
         return GridEdges(basis, envelope, solve, *grid.place(distances))
@@ -85,11 +99,40 @@ class EdgeFunctions(nn.Module):
         receivers: Int[Tensor, " edges"],
         species: Int[Tensor, " nodes"],
     ) -> tuple[Float[Tensor, "edges number"], Float[Tensor, " edges"] | None]:
-        """Evaluate the radial basis; return the envelope apart where the weights have it."""
+        """Evaluate the radial basis; return the envelope apart where the weights have it.
+
+        Either direction of a pair gives the same.
+        """
         argument = distances
         if self.transform is not None:
             argument = self.transform(distances, senders, receivers, species)
         return self.radial_at(distances, argument)
+
+    def radial_slopes(
+        self,
+        distances: Float[Tensor, " edges"],
+        senders: Int[Tensor, " edges"],
+        receivers: Int[Tensor, " edges"],
+        species: Int[Tensor, " nodes"],
+    ) -> tuple[RadialValues, RadialValues]:
+        """Evaluate what `radial` does and the derivatives by the distance, without autograd.
+
+        Returns:
+            `radial`, and the slopes of both of its functions.
+        """
+        x, argument, rate = distances / self.cutoff, distances, None
+        if self.transform is not None:
+            ends = (senders, receivers, species)
+            argument = self.transform(distances, *ends)
+            rate = self.transform.slopes(distances, *ends).unsqueeze(1)
+        envelope, envelope_slope = self.envelope(x), self.envelope.slope(x) / self.cutoff
+        basis = self.radial_basis(argument)
+        slope = self.radial_basis.slopes(argument, basis)
+        slope = slope if rate is None else slope * rate
+        if self.envelope_on == "weights":
+            return (basis, envelope), (slope, envelope_slope)
+        u, u_slope = envelope.unsqueeze(1), envelope_slope.unsqueeze(1)
+        return (basis * u, None), (slope * u + basis * u_slope, None)
 
     def radial_at(
         self, distances: Float[Tensor, " points"], argument: Float[Tensor, " points"]

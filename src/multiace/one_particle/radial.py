@@ -67,6 +67,25 @@ class RadialBasis(nn.Module):
             return torch.exp(-0.5 * ((r - self.constants) / width).square())
         return math.sqrt(2.0) * chebyshev(1.0 - 2.0 * x, self.number)
 
+    def slopes(
+        self, distances: Float[Tensor, " edges"], values: Float[Tensor, "edges number"]
+    ) -> Float[Tensor, "edges number"]:
+        """Return de_n/dr.
+
+        Args:
+            distances: r.
+            values: e_n(r).
+        """
+        r = distances.unsqueeze(1)
+        if self.family == "bessel":
+            k = self.constants / self.cutoff
+            return (math.sqrt(2.0 / self.cutoff) * k * torch.cos(k * r) - values) / r
+        if self.family == "gaussian":
+            width = self.cutoff / self.number
+            return (self.constants - r) / width**2 * values
+        slopes = chebyshev_slopes(1.0 - 2.0 * r / self.cutoff, values / math.sqrt(2.0))
+        return -2.0 / self.cutoff * math.sqrt(2.0) * slopes
+
 
 class AgnesiTransform(nn.Module):
     """T(r) = 1 / (1 + a x^q / (1 + x^(q - p))), x = r / r_0, r_0 = (R_j + R_i) / 2.
@@ -102,9 +121,30 @@ class AgnesiTransform(nn.Module):
         species: Int[Tensor, " nodes"],
     ) -> Float[Tensor, " edges"]:
         """Return T of every edge, between 0 and 1."""
-        r_0 = 0.5 * (self.radii[species[senders]] + self.radii[species[receivers]])
-        x = distances / r_0
+        x = distances / self._r_0(senders, receivers, species)
         return 1.0 / (1.0 + self.a * x.pow(self.q) / (1.0 + x.pow(self.q - self.p)))
+
+    def slopes(
+        self,
+        distances: Float[Tensor, " edges"],
+        senders: Int[Tensor, " edges"],
+        receivers: Int[Tensor, " edges"],
+        species: Int[Tensor, " nodes"],
+    ) -> Float[Tensor, " edges"]:
+        """Return dT/dr of every edge in 1/Å: -T^2 f (q - (q - p) g / (1 + g)) / r, f = 1/T - 1."""
+        x = distances / self._r_0(senders, receivers, species)
+        g = x.pow(self.q - self.p)
+        f = self.a * x.pow(self.q) / (1.0 + g)
+        rate = self.q - (self.q - self.p) * g / (1.0 + g)
+        return -f / (1.0 + f).square() * rate / distances
+
+    def _r_0(
+        self,
+        senders: Int[Tensor, " edges"],
+        receivers: Int[Tensor, " edges"],
+        species: Int[Tensor, " nodes"],
+    ) -> Float[Tensor, " edges"]:
+        return 0.5 * (self.radii[species[senders]] + self.radii[species[receivers]])
 
 
 def chebyshev(x: Float[Tensor, "edges 1"], number: int) -> Float[Tensor, "edges number"]:
@@ -118,6 +158,28 @@ def chebyshev(x: Float[Tensor, "edges 1"], number: int) -> Float[Tensor, "edges 
     columns = [current]
     for _ in range(number - 1):
         previous, current = current, 2.0 * x * current - previous
+        columns.append(current)
+    return torch.cat(columns, dim=1)
+
+
+def chebyshev_slopes(
+    x: Float[Tensor, "edges 1"], values: Float[Tensor, "edges number"]
+) -> Float[Tensor, "edges number"]:
+    """Return T_1'(x)..T_number'(x) by T_{n+1}' = 2 T_n + 2 x T_n' - T_{n-1}'.
+
+    Args:
+        x: where.
+        values: T_1(x)..T_number(x).
+
+    Example:
+        >>> x = torch.tensor([[0.5]])
+        >>> chebyshev_slopes(x, chebyshev(x, 3))
+        tensor([[1., 2., 0.]])
+    """
+    previous, current = torch.zeros_like(x), torch.ones_like(x)
+    columns = [current]
+    for value in values[:, :-1].split(1, dim=1):
+        previous, current = current, 2.0 * (value + x * current) - previous
         columns.append(current)
     return torch.cat(columns, dim=1)
 

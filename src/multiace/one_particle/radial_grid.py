@@ -15,21 +15,21 @@ FEWEST = 8
 
 
 class GridEdges(NamedTuple):
-    """Edges by their place on a grid, and what the radial network takes at its points.
+    """Pairs of atoms by their place on a grid, and what the radial network takes at its points.
 
     | symbol | field |
     |---|---|
     | e_n of the points, and their envelope | `radial_basis`, `envelope` (or None) |
     | values at the points -> coefficients | `solve` |
-    | B_q of each edge | `weights` |
-    | first coefficient of each edge | `first` |
+    | B_q of each pair | `weights` |
+    | first coefficient of each pair | `first` |
     """
 
     radial_basis: Float[Tensor, "points number"]
     envelope: Float[Tensor, " points"] | None
     solve: Float[Tensor, "coefficients points"]
-    weights: Float[Tensor, "edges 4"]
-    first: Int[Tensor, " edges"]
+    weights: Float[Tensor, "pairs 4"]
+    first: Int[Tensor, " pairs"]
 
 
 class RadialGrid:

@@ -1,4 +1,4 @@
-"""Arrays of a plan: allocated once, with room to grow, one row a node, owned node or edge."""
+"""Arrays of a plan: allocated once, with room to grow, one row a node, owned node, edge or pair."""
 
 from __future__ import annotations
 
@@ -8,18 +8,19 @@ from typing import Literal, NamedTuple
 import torch
 from torch import Tensor
 
-Rows = Literal["nodes", "owned", "edges"]
+Rows = Literal["nodes", "owned", "edges", "pairs"]
 
 _ROOM = 1.1
 """How much more is allocated than is needed, so that neighbours may come and go."""
 
 
 class Sizes(NamedTuple):
-    """How many rows arrays have: nodes with ghosts, nodes owned, edges."""
+    """How many rows arrays have: nodes with ghosts, nodes owned, edges, pairs of edges."""
 
     nodes: int
     owned: int
     edges: int
+    pairs: int
 
 
 @dataclass(eq=False)

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from multiace.design.layout import LayerLayout, embedding_irreps, layouts
 from multiace.elements import ElementError, format_elements
 from multiace.geometry.graph import Graph
+from multiace.geometry.pairs import Pairs
 from multiace.layer.atomic_basis import AtomicBasis
 from multiace.layer.layer import Layer
 from multiace.layer.linear import EquivariantLinear
@@ -20,7 +21,7 @@ from multiace.layer.species_pooling import SpeciesPooling
 from multiace.plan.arrays import Array, Rows
 from multiace.plan.radial import RadialFunctions
 from multiace.plan.sources import NetworkSource
-from multiace.plan.steps import Carry, Differentiated, Lay, Step
+from multiace.plan.steps import Carry, Differentiated, DistancesOfPairs, Lay, Step
 from multiace.plan.topology import Topology
 from multiace.potential import Potential, Prediction, prediction_of
 
@@ -98,7 +99,7 @@ class Plan:
         self._radial = RadialFunctions(
             potential,
             self.elements,
-            self._distances,
+            self._pair_distances,
             self._topology,
             kernels=potential.kernels,
             exact=exact,
@@ -151,6 +152,7 @@ class Plan:
         self._layouts = layouts(design, n_elements, prune=self.potential.pruned)
         self._vectors = self._array("edges", 3)
         self._distances = self._array("edges", shared=True)
+        self._pair_distances = self._array("pairs", shared=True)
         self._harmonics = self._array("edges", (design.l_max + 1) ** 2, shared=True)
         irreps = [embedding_irreps(design, n_elements)]
         irreps += [layout.features_out for layout in self._layouts]
@@ -169,7 +171,8 @@ class Plan:
         for source in self._radial.sources:
             if isinstance(source, NetworkSource):
                 self._arrays.append(source.hidden)
-        steps = [geometry, *self._radial.steps]
+        of_pairs = DistancesOfPairs(self._distances, self._pair_distances)
+        steps = [geometry, of_pairs, *self._radial.steps]
         if self._repulsion is not None:
             steps.append(Differentiated(self._repel, [self._distances], [self._repulsion]))
         return steps
@@ -206,7 +209,7 @@ class Plan:
             steps.append(self._lay.rows(update.nonlinearity, a, out, "owned"))
         if t in self._readouts:
             readout, features = self._model.readouts[str(t)], layout.features_out
-            steps.append(self._lay.readout(readout, features, out, self._readouts[t]))
+            steps += self._lay.readout(readout, features, out, self._readouts[t], self._array)
         return steps
 
     def _lay_pooling(
@@ -234,8 +237,8 @@ class Plan:
         if basis.density is None:
             return a, maps
         density, pooled = self._array("owned", 1), self._array("owned", *a.shape)
-        of_edges = partial(self._radial.density, basis.density)
-        steps.append(Differentiated(of_edges, [self._distances], [density]))
+        of_pairs = partial(self._radial.density, basis.density)
+        steps.append(Differentiated(of_pairs, [self._pair_distances], [density]))
         steps.append(Differentiated(_quotient, [a, density], [pooled]))
         return pooled, maps
 
@@ -271,6 +274,7 @@ class Plan:
         receivers: Int[Tensor, " edges"],
         species: Int[Tensor, " nodes"],
         n_owned: int,
+        pairs: Pairs | None = None,
     ) -> None:
         """Take edges and nodes; evaluate everything about the edges, and h^(0).
 
@@ -280,12 +284,15 @@ class Plan:
             receivers: centre i of each edge, an owned node, ascending.
             species: element of each node, as position in the elements of the potential.
             n_owned: the first nodes, whose energies are wanted; the others are ghosts.
+            pairs: edges with opposite vectors, whose radial functions are evaluated once; None:
+                every edge is on its own.
         """
         before = self._top
         same = before.n_owned == n_owned and torch.equal(before.species, species)
         if not same:
             self._check(species)
-        self._top = Topology(senders, receivers, before.species if same else species, n_owned)
+        species = before.species if same else species
+        self._top = Topology(senders, receivers, species, n_owned, pairs)
         sizes = self._top.sizes
         moved = [array.resize(sizes) for array in self._arrays]
         moved_or_new = not same or any(moved)
@@ -342,7 +349,7 @@ class Plan:
 
     def begin_reverse(self) -> None:
         """Forget the gradients of the last evaluation."""
-        for array in (self._distances, self._harmonics, *self._h[1:]):
+        for array in (self._distances, self._pair_distances, self._harmonics, *self._h[1:]):
             array.gradient.zero_()
 
     def reverse_layer(self, t: int) -> None:
@@ -370,7 +377,8 @@ class Plan:
         """
         with torch.autocast(graph.edge_vectors.device.type, enabled=False):
             vectors = graph.edge_vectors.to(self.dtype)
-            self.begin(vectors, graph.senders, graph.receivers, graph.species, graph.n_nodes)
+            ends = (graph.senders, graph.receivers)
+            self.begin(vectors, *ends, graph.species, graph.n_nodes, graph.pairs)
             for t in range(1, self.n_layers + 1):
                 self.forward_layer(t)
             terms = self.energies()

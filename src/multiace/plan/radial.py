@@ -16,7 +16,7 @@ from multiace.kernels.dispatch import Kernels
 from multiace.kernels.tables import ConvolutionTable
 from multiace.layer.atomic_basis import AtomicBasis, Density
 from multiace.layer.layer import Layer
-from multiace.one_particle.basis import EdgeFunctions, Edges
+from multiace.one_particle.basis import EdgeFunctions, Edges, RadialValues
 from multiace.plan.arrays import Array
 from multiace.plan.sources import NetworkSource, RadialSource, SplineSource
 from multiace.plan.spline import FEWEST, ROWS, Functions, Spline, fit_spline, with_slopes
@@ -39,7 +39,7 @@ class RadialFunctions:
     Args:
         potential: the potential.
         elements: elements among which there will be edges.
-        distances: array of distances.
+        distances: array of distances of pairs.
         topology: the edges of the moment.
         kernels: kernels of the potential; without steps of their own, the network is evaluated.
         exact: evaluate the network.
@@ -76,22 +76,24 @@ class RadialFunctions:
         self.exact = splines is None
         self.sources, self.steps = self._networks() if splines is None else self._tables(splines)
 
-    def edges(self, distances: Tensor) -> Edges:
-        """Return the radial basis of the edges at these distances."""
-        top = self._topology()
-        return radial_edges(
-            self._model.edge_functions, distances, top.senders, top.receivers, top.species
-        )
-
     def density(self, density: Density, distances: Tensor) -> list[Tensor]:
-        """Return lambda of the owned nodes."""
-        return [density(self.edges(distances), self._topology().n_owned)]
+        """Return lambda of the owned nodes.
+
+        Args:
+            density: what to sum.
+            distances: of the pairs.
+        """
+        top = self._topology()
+        basis, envelope = self._radial_basis(distances)
+        none = distances.new_zeros((len(top.senders), 0))
+        edges = Edges(top.senders, top.receivers, none, basis, envelope, none, pair=top.pair)
+        return [density(edges, top.n_owned)]
 
     def _networks(self) -> tuple[list[RadialSource], list[Step]]:
         sources: list[RadialSource] = []
         for basis in self._bases:
             network, weights = basis.radial_network, basis.radial_weights.detach()
-            hidden = Array("edges", (weights.shape[1],), self._dtype)
+            hidden = Array("pairs", (weights.shape[1],), self._dtype)
             sources.append(NetworkSource(hidden, weights.contiguous(), network))
 
         arrays = [cast(NetworkSource, source).hidden for source in sources]
@@ -106,24 +108,21 @@ class RadialFunctions:
                 )
                 for basis, hidden in zip(self._bases, arrays, strict=True)
             ]
-            shared = self._model.edge_functions.transform is None  # else elements enter too
-            radial = self._radial_at if shared else self._radial_basis
-            return sources, [RadialHidden(radial, self._distances, layers, shared=shared)]
+            return sources, [RadialHidden(self._radial_slopes, self._distances, layers)]
 
         def hidden_features(distances: Tensor) -> list[Tensor]:
-            edges = self.edges(distances)
-            return [
-                basis.radial_network(edges.radial_basis, edges.envelope) for basis in self._bases
-            ]
+            radial = self._radial_basis(distances)
+            return [basis.radial_network(*radial) for basis in self._bases]
 
         return sources, [Differentiated(hidden_features, [self._distances], arrays)]
 
     def _radial_basis(self, distances: Tensor) -> tuple[Tensor, Tensor | None]:
         top = self._topology()
-        return self._model.edge_functions.radial(distances, top.senders, top.receivers, top.species)
+        return self._model.edge_functions.radial(distances, *top.ends_of_pairs, top.species)
 
-    def _radial_at(self, distances: Tensor) -> tuple[Tensor, Tensor | None]:
-        return self._model.edge_functions.radial_at(distances, distances)
+    def _radial_slopes(self, distances: Tensor) -> tuple[RadialValues, RadialValues]:
+        top = self._topology()
+        return self._model.edge_functions.radial_slopes(distances, *top.ends_of_pairs, top.species)
 
     def _fit(self, present: Sequence[int], tolerance: float) -> _Splines | None:
         """Fit all splines on equally many intervals; return None if they are beyond the budget."""
@@ -163,22 +162,21 @@ class RadialFunctions:
             self._distances, every[0].n_intervals, every[0].width, self._dtype
         )
         n_elements = len(self._model.embedding.weights)
-        type_of_pair = torch.full((n_elements, n_elements), -1, dtype=torch.int64)
+        types: Tensor | None = torch.full((n_elements, n_elements), -1, dtype=torch.int64)
         for n, (sender, receiver) in enumerate(splines):
-            type_of_pair[sender, receiver] = n
-        single = list(splines) == [_ANY]
-        pairs = None if single else type_of_pair
+            types[sender, receiver] = n
+        types = None if list(splines) == [_ANY] else types
         sources: list[RadialSource] = []
         steps: list[Step] = [step]
         for t, basis in enumerate(self._bases):
             table = torch.stack([torch.from_numpy(row[t].table) for row in splines.values()])
             if basis.species_pooling is None:
                 table = (table * basis.pooling_factor).to(self._dtype).contiguous()
-                sources.append(SplineSource(step, table, pairs))
+                sources.append(SplineSource(step, table, types))
                 continue
-            splined = SplineSource(step, table.to(self._dtype).contiguous(), pairs)
-            hidden = Array("edges", (table.shape[2],), self._dtype)
-            values = self._bound.SplineFunctions(step, splined.table, splined.edge_types, hidden)
+            splined = SplineSource(step, table.to(self._dtype).contiguous(), types)
+            hidden = Array("pairs", (table.shape[2],), self._dtype)
+            values = self._bound.SplineFunctions(step, splined.table, splined.pair_types, hidden)
             steps.append(values)
             weights = basis.radial_weights.detach().contiguous()
             sources.append(NetworkSource(hidden, weights, basis.radial_network))
@@ -222,8 +220,7 @@ def _radial_function(
 
     def hidden(r: Tensor) -> Tensor:
         senders = torch.zeros(len(r), dtype=torch.int64)
-        edges = radial_edges(functions, r, senders, senders + 1, species)
-        return network(edges.radial_basis, edges.envelope)
+        return network(*functions.radial(r, senders, senders + 1, species))
 
     hidden_with_slopes = with_slopes(hidden)
     if basis.species_pooling is not None:
@@ -234,12 +231,3 @@ def _radial_function(
         return u @ weights, slopes @ weights
 
     return radial
-
-
-def radial_edges(
-    functions: EdgeFunctions, distances: Tensor, senders: Tensor, receivers: Tensor, species: Tensor
-) -> Edges:
-    """Return edges without harmonics."""
-    basis, envelope = functions.radial(distances, senders, receivers, species)
-    no_harmonics = distances.new_zeros((len(distances), 0))
-    return Edges(senders, receivers, distances, basis, envelope, no_harmonics)

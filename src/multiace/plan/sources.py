@@ -14,7 +14,7 @@ from multiace.plan.topology import Topology
 
 @runtime_checkable
 class Knots(Protocol):
-    """Knots and spline weights of the edges."""
+    """Knots and spline weights of the pairs."""
 
     knots: Tensor
     basis: Tensor
@@ -41,13 +41,20 @@ class SplineSource:
 
     basis: Knots
     table: Tensor  # (types, knots, n_weights)
-    type_of_pair: Tensor | None  # (elements, elements) of sender and receiver
+    type_of_elements: Tensor | None  # (elements, elements) of sender and receiver
 
     def edge_types(self, top: Topology) -> Tensor | None:
         """Which table each edge takes."""
-        if self.type_of_pair is None:
+        return self._types(top.species, top.senders, top.receivers)
+
+    def pair_types(self, top: Topology) -> Tensor | None:
+        """Which table each pair takes, where either direction takes the same functions."""
+        return self._types(top.species, *top.ends_of_pairs)
+
+    def _types(self, species: Tensor, senders: Tensor, receivers: Tensor) -> Tensor | None:
+        if self.type_of_elements is None:
             return None
-        return self.type_of_pair[top.species[top.senders], top.species[top.receivers]]
+        return self.type_of_elements[species[senders], species[receivers]]
 
 
 RadialSource = NetworkSource | SplineSource

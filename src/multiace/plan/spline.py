@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -110,20 +110,13 @@ def with_slopes(function: Callable[[Tensor], Tensor]) -> Functions:
         with torch.enable_grad():
             r = r.clone().requires_grad_()
             f = function(r)
-            (slopes,) = slopes_of([f], r)
+            # the derivative of <v, f> by r is linear in v: its derivative by v has all the slopes
+            v = torch.zeros_like(f, requires_grad=True)
+            (pulled,) = torch.autograd.grad(f, r, v, create_graph=True)
+            (slopes,) = torch.autograd.grad(pulled, v, torch.ones_like(pulled))
         return f.detach().numpy(), slopes.numpy()
 
     return both
-
-
-def slopes_of(functions: Sequence[Tensor], r: Tensor) -> tuple[Tensor, ...]:
-    """Return df/dr of functions of r, each row of one entry of r, all columns at once.
-
-    The derivative of <v, f> by r is linear in v, so that its derivative by v has all the slopes.
-    """
-    v = [torch.zeros_like(f, requires_grad=True) for f in functions]
-    (pulled,) = torch.autograd.grad(list(functions), r, v, create_graph=True)
-    return torch.autograd.grad(pulled, v, torch.ones_like(pulled))
 
 
 def _tabulate(functions: Functions, cutoff: float, n: int, start: float) -> Spline:

@@ -9,15 +9,16 @@ from typing import Protocol, runtime_checkable
 import torch
 from torch import Tensor, nn
 
+from multiace.activation import Activation
+from multiace.design.layout import SCALAR
 from multiace.kernels.dispatch import Kernels
 from multiace.layer.linear import EquivariantLinear
 from multiace.layer.message import Message
 from multiace.layer.update import Select
 from multiace.o3.irreps import Irreps
+from multiace.one_particle.basis import RadialValues
 from multiace.plan.arrays import Array, Rows
-from multiace.plan.mlp import ReadMLP
 from multiace.plan.sources import NetworkSource, RadialSource
-from multiace.plan.spline import slopes_of
 from multiace.plan.topology import Topology
 from multiace.readout import LinearReadout, MLPReadout
 
@@ -35,10 +36,8 @@ class HiddenFeatures(Protocol):
         basis_slope: Tensor,
         envelope: Tensor | None,
         envelope_slope: Tensor | None,
-        starts: Tensor | None,
-        edges: Tensor | None,
     ) -> None:
-        """Write u and du/dr; edges[starts[k]:starts[k + 1]] have row k of the basis."""
+        """Write u and du/dr."""
 
     def backward(self) -> None:
         """Add the gradient by the distance."""
@@ -139,23 +138,18 @@ class RadialHidden:
     """u_t(r) of every layer by its network, and du_t/dr beside it.
 
     Args:
-        radial: distances -> radial basis and envelope of the weights.
-        distances: array of distances.
+        radial: distances of pairs -> radial basis and envelope of the weights, and their slopes.
+        distances: array of distances of pairs.
         layers: kernels of each layer.
-        shared: whether edges of the same distance have the same u. Then it is evaluated once for
-            the two directions of a pair, whose distances agree to the last bit.
     """
 
     def __init__(
         self,
-        radial: Callable[[Tensor], tuple[Tensor, Tensor | None]],
+        radial: Callable[[Tensor], tuple[RadialValues, RadialValues]],
         distances: Array,
         layers: Sequence[HiddenFeatures],
-        *,
-        shared: bool,
     ) -> None:
         self.radial, self.distances, self.layers = radial, distances, list(layers)
-        self.shared = shared
 
     def bind(self, top: Topology, moved: bool) -> None:
         """Take the edges there are."""
@@ -164,26 +158,47 @@ class RadialHidden:
 
     def forward(self) -> None:
         """Evaluate the networks."""
-        distances, starts, edges = self.distances.value, None, None
-        if self.shared:
-            ordered, edges = torch.sort(distances, stable=True)
-            distances, counts = torch.unique_consecutive(ordered, return_counts=True)
-            starts = torch.cat([counts.new_zeros(1), counts.cumsum(0)])
-        with torch.enable_grad():
-            distances = distances.detach().requires_grad_()
-            basis, envelope = self.radial(distances)
-            if envelope is None:
-                (basis_slope,), envelope_slope = slopes_of([basis], distances), None
-            else:
-                basis_slope, envelope_slope = slopes_of([basis, envelope], distances)
-                envelope = envelope.detach()
+        with torch.no_grad():
+            (basis, envelope), (basis_slope, envelope_slope) = self.radial(self.distances.value)
         for layer in self.layers:
-            layer.evaluate(basis.detach(), basis_slope, envelope, envelope_slope, starts, edges)
+            layer.evaluate(basis, basis_slope, envelope, envelope_slope)
 
     def backward(self) -> None:
         """Add the gradients by the distance."""
         for layer in self.layers:
             layer.backward()
+
+
+class DistancesOfPairs:
+    """d of each pair, from one of its edges.
+
+    Args:
+        of_edges: distances; its gradient is added to.
+        of_pairs: array written.
+    """
+
+    def __init__(self, of_edges: Array, of_pairs: Array) -> None:
+        self.of_edges, self.of_pairs = of_edges, of_pairs
+        self._edge: Tensor | None = None
+
+    def bind(self, top: Topology, moved: bool) -> None:
+        """Take the pairs there are."""
+        self._edge = top.edge_of_pair
+
+    def forward(self) -> None:
+        """Take the distances."""
+        if self._edge is None:
+            self.of_pairs.value.copy_(self.of_edges.value)
+        else:
+            torch.index_select(self.of_edges.value, 0, self._edge, out=self.of_pairs.value)
+
+    def backward(self) -> None:
+        """Add the gradients, to that of one edge of each pair."""
+        assert self.of_edges.shared
+        if self._edge is None:
+            self.of_edges.gradient.add_(self.of_pairs.gradient)
+        else:
+            self.of_edges.gradient.index_add_(0, self._edge, self.of_pairs.gradient)
 
 
 class Carry:
@@ -251,7 +266,8 @@ class Lay:
         def pool(h: Tensor, y: Tensor, u: Tensor) -> list[Tensor]:
             top = self._topology()
             types = source.edge_types(top)
-            pooled = module(h, y, u, source.weights, types, top.senders, top.receivers)
+            ends = (top.senders, top.receivers)
+            pooled = module(h, y, u, source.weights, types, *ends, top.pair)
             return [pooled[: top.n_owned]]
 
         return Differentiated(pool, [h, harmonics, source.hidden], [a])
@@ -300,17 +316,44 @@ class Lay:
 
         return Differentiated(function, [x], [y], rows=rows, add=add)
 
-    def readout(self, module: nn.Module, features: Irreps, h: Array, energies: Array) -> Step:
-        """Lay out R(h) of owned nodes."""
-        if self._bound is not None and isinstance(module, LinearReadout):
+    def readout(
+        self,
+        module: nn.Module,
+        features: Irreps,
+        h: Array,
+        energies: Array,
+        array: Callable[[Rows, int], Array],
+    ) -> list[Step]:
+        """Lay out R(h) of owned nodes.
+
+        Args:
+            module: R.
+            features: irreps of h.
+            h: features.
+            energies: where R(h) goes.
+            array: makes arrays for what lies between.
+        """
+        if self._bound is None:
+            return [Differentiated(lambda h: [module(h)], [h], [energies], rows="owned")]
+        energy, add = Irreps.of(1, [SCALAR]), {"add": False}
+        if isinstance(module, LinearReadout):
             weights = {"0e": (module.weights * module.factor).detach()}
-            out = Irreps.parse("0e")
-            return self._bound.MapRows(
-                features, out, weights, False, h, energies, _n_owned, add=False
-            )
-        if isinstance(module, MLPReadout):
-            return ReadMLP(module, h, energies)
-        return Differentiated(lambda h: [module(h)], [h], [energies], rows="owned")
+            maps = (features, energy, weights, False, h, energies, _n_owned)
+            return [self._bound.MapRows(*maps, **add)]
+        assert isinstance(module, MLPReadout)
+        activation, width = module.activation, module.first.shape[1]
+        hidden = Irreps.of(width, [SCALAR])
+        first = {"0e": (module.first * module.first_factor).detach()}
+        second = {"0e": (module.second * module.second_factor).detach()}
+        x = array("owned", width)
+        steps = [self._bound.MapRows(features, hidden, first, False, h, x, _n_owned, **add)]
+        if activation is not None:
+            gate = self._bound.Gate(hidden, hidden, activation, Activation.of("tanh"), activation)
+            y = array("owned", width)
+            steps.append(self._bound.Activate(gate, x, y, _n_owned))
+            x = y
+        maps = (hidden, energy, second, False, x, energies, _n_owned)
+        return [*steps, self._bound.MapRows(*maps, **add)]
 
 
 def _count(rows: Rows, top: Topology) -> int:

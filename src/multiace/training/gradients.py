@@ -111,7 +111,8 @@ class Gradients:
             TraceError: `tracing: always`, and tracing failed.
         """
         kind = Kind.of(batch, weights)
-        can_follow = min(batch.graph.n_nodes, batch.graph.n_edges) >= 2
+        pairs = batch.graph.pairs
+        can_follow = pairs is not None and min(batch.graph.n_nodes, len(pairs.edge)) >= 2
         if can_follow and kind in self._traced:
             return self._traced[kind](batch, weights)
         result = gradients_by_autograd(self.potential, self.config, batch, weights)

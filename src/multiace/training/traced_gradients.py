@@ -11,14 +11,14 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor, fx
 
-from multiace.geometry import Graph
+from multiace.geometry import Graph, Pairs
 from multiace.potential import Potential
-from multiace.tracing import EDGES, NODES, STRUCTURES, flat_graph, forget_history
+from multiace.tracing import EDGES, NODES, PAIRS, STRUCTURES, flat_graph, forget_history
 from multiace.training.config import TrainingConfig
 from multiace.training.examples import Example, Targets
 from multiace.training.loss import Terms, loss_terms
 
-_OF_GRAPH = tuple(name for name in Graph.__dataclass_fields__ if name != "n_structures")
+_OF_GRAPH = tuple(f for f in Graph.__dataclass_fields__ if f not in ("n_structures", "pairs"))
 _OF_TARGETS = tuple(Targets.__dataclass_fields__)
 
 
@@ -81,7 +81,7 @@ class TracedGradients:
         """Set the gradients of the weights; return the loss and its terms.
 
         Args:
-            batch: of the kind that was traced, with 2 atoms and 2 edges or more.
+            batch: of the kind that was traced, with 2 atoms and 2 pairs or more.
             weights: of the terms of the loss.
         """
         with torch.no_grad():
@@ -94,7 +94,9 @@ class TracedGradients:
 def _inputs(batch: Example) -> list[Tensor]:
     """Return the tensors of a batch in the order of the arguments of a graph."""
     graph, targets = vars(batch.graph), vars(batch.targets)
-    return [graph[name] for name in _OF_GRAPH] + [targets[name] for name in _OF_TARGETS]
+    pairs = batch.graph.pairs
+    assert pairs is not None
+    return [*pairs, *(graph[name] for name in _OF_GRAPH), *(targets[name] for name in _OF_TARGETS)]
 
 
 def _function(
@@ -103,10 +105,13 @@ def _function(
     """Return (weights of the loss, tensors of a batch) -> (loss, sums, counts, gradients)."""
     parameters = list(potential.parameters())
 
-    def gradients(weights: Tensor, *tensors: Tensor) -> tuple[Tensor | None, ...]:
+    def gradients(
+        weights: Tensor, of_edge: Tensor, edge: Tensor, *tensors: Tensor
+    ) -> tuple[Tensor | None, ...]:
         of_graph = dict(zip(_OF_GRAPH, tensors, strict=False))
         of_targets = dict(zip(_OF_TARGETS, tensors[len(_OF_GRAPH) :], strict=True))
-        graph = Graph(**of_graph, n_structures=of_graph["volume"].shape[0])
+        n_structures = of_graph["volume"].shape[0]
+        graph = Graph(**of_graph, n_structures=n_structures, pairs=Pairs(of_edge, edge))
         with torch.enable_grad():
             with potential.on_radial_grid(config.radial_grid):
                 prediction = potential(graph, forces=kind.forces, stress=kind.stress)
@@ -133,6 +138,7 @@ def _example(potential: Potential, kind: Kind) -> list[Tensor]:
         structure_of_node=structure_of_node,
         n_structures=n_structures,
         volume=ones,
+        pairs=Pairs(torch.arange(EDGES) % PAIRS, torch.arange(PAIRS)),
     )
     targets = Targets(
         energy=zeros,

@@ -25,9 +25,9 @@ class Arguments(ctypes.Structure):
 
     _fields_ = (
         ("table", ctypes.c_void_p),
-        *((name, ctypes.c_int64) for name in "n_senders n_receivers n_edges".split()),
+        *((name, ctypes.c_int64) for name in "n_senders n_receivers n_edges n_pairs".split()),
         *((name, ctypes.c_int64) for name in "n_hidden n_types type_rows n_threads".split()),
-        *((name, ctypes.c_void_p) for name in "senders receivers edge_types".split()),
+        *((name, ctypes.c_void_p) for name in "senders receivers edge_types pairs".split()),
         *((name, ctypes.c_void_p) for name in "features harmonics hidden weights".split()),
         *((name, ctypes.c_void_p) for name in "knots spline_basis spline_slope".split()),
         ("n_knots", ctypes.c_int64),
@@ -83,9 +83,9 @@ def _starts(entries: Sequence[tuple[int, object]]) -> list[int]:
 class Convolution(nn.Module):
     """The convolution of `kernels.reference`, with radial functions formed in the cache.
 
-    No array over edges is longer than the hidden features: R and the messages of a node's edges
-    exist for the time of a few paths. Sums run in a fixed order, so that results are the same on
-    every run with the same number of threads.
+    No array over edges is longer than the hidden features: R and the messages of some nodes' edges
+    exist for the time of a few paths, R once for both directions of a pair. Sums run in a fixed
+    order, so that results are the same on every run with the same number of threads.
 
     Args:
         table: couplings and layout.
@@ -106,13 +106,14 @@ class Convolution(nn.Module):
         self,
         features: Float[Tensor, "nodes dim_in"],
         harmonics: Float[Tensor, "edges lm"],
-        hidden: Float[Tensor, "edges hidden"],
+        hidden: Float[Tensor, "pairs hidden"],
         weights: Float[Tensor, "types hidden n_weights"] | Float[Tensor, "rows n_weights"],
         edge_types: Int[Tensor, " edges"] | None,
         senders: Int[Tensor, " edges"],
         receivers: Int[Tensor, " edges"],
+        pairs: Int[Tensor, " edges"] | None = None,
     ) -> Float[Tensor, "nodes dim_out"]:
-        """Return the sums over neighbours, laid out as `table.irreps_out`."""
+        """Return the sums over neighbours; arguments are those of the definition."""
         return convolution(
             features,
             harmonics,
@@ -121,6 +122,7 @@ class Convolution(nn.Module):
             edge_types,
             senders,
             receivers,
+            pairs,
             self.words,
             self.table.irreps_out.dim,
         )
@@ -131,14 +133,15 @@ _INPUTS = ("features", "harmonics", "hidden", "weights")
 
 def _arguments(inputs: Sequence[Tensor], constants: Sequence, keep: list) -> Arguments:
     """Fill in what every pass reads; `keep` holds what must outlive the call."""
-    edge_types, senders, receivers, words, _ = constants
-    keep += contiguous([*inputs, edge_types, senders, receivers])
-    features, harmonics, hidden, weights, edge_types, senders, receivers = keep[-7:]
+    *indices, words, _ = constants
+    keep += contiguous([*inputs, *indices])
+    features, harmonics, hidden, weights, edge_types, senders, receivers, pairs = keep[-8:]
     return Arguments(
         table=words.data_ptr() + 8,  # behind the key
         n_senders=len(features),
         n_receivers=len(features),
         n_edges=len(senders),
+        n_pairs=len(hidden),
         n_hidden=hidden.shape[1],
         n_types=len(weights) if weights.ndim == 3 else len(weights) - hidden.shape[1] + 1,
         type_rows=hidden.shape[1] if weights.ndim == 3 else 1,
@@ -146,6 +149,7 @@ def _arguments(inputs: Sequence[Tensor], constants: Sequence, keep: list) -> Arg
         senders=pointer(senders),
         receivers=pointer(receivers),
         edge_types=pointer(edge_types),
+        pairs=pointer(pairs),
         features=pointer(features),
         harmonics=pointer(harmonics),
         hidden=pointer(hidden),
@@ -204,7 +208,7 @@ def _fake(*arguments) -> tuple[Tensor, ...]:
 
 
 def _reference(*arguments) -> tuple[Tensor, ...]:
-    *tensors, words, _ = arguments
+    *tensors, words, _ = arguments  # the last tensor is `pairs`
     definition = Definition(_TABLES[int(words[0])]).to(tensors[0].dtype)
     return (definition(*tensors),)
 
@@ -212,7 +216,8 @@ def _reference(*arguments) -> tuple[Tensor, ...]:
 convolution = Operation(
     name="convolution",
     inputs=_INPUTS,
-    constants="Tensor? edge_types, Tensor senders, Tensor receivers, Tensor table, int dim_out",
+    constants="Tensor? edge_types, Tensor senders, Tensor receivers, Tensor? pairs, "
+    "Tensor table, int dim_out",
     n_outputs=1,
     forward=_forward,
     backward=_backward,

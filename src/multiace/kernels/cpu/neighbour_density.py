@@ -21,9 +21,9 @@ class Arguments(ctypes.Structure):
     """`MultiaceNeighbourDensity` of csrc/neighbour_density.h, field by field."""
 
     _fields_ = (
-        *((name, ctypes.c_int64) for name in "n_nodes n_edges n_elements".split()),
+        *((name, ctypes.c_int64) for name in "n_nodes n_edges n_pairs n_elements".split()),
         *((name, ctypes.c_int64) for name in "n_harmonics n_hidden n_threads".split()),
-        *((name, ctypes.c_void_p) for name in "elements receivers".split()),
+        *((name, ctypes.c_void_p) for name in "elements receivers pairs".split()),
         *((name, ctypes.c_void_p) for name in (*_INPUTS, "cotangent")),
         *((f"{name}_dot", ctypes.c_void_p) for name in _INPUTS),
         ("density", ctypes.c_void_p),
@@ -46,19 +46,21 @@ class NeighbourDensity(nn.Module):
     def forward(
         self,
         harmonics: Float[Tensor, "edges lm"],
-        hidden: Float[Tensor, "edges hidden"],
+        hidden: Float[Tensor, "pairs hidden"],
         elements: Int[Tensor, " edges"],
         receivers: Int[Tensor, " edges"],
         n_nodes: int,
+        pairs: Int[Tensor, " edges"] | None = None,
     ) -> Float[Tensor, "nodes dim"]:
         """Sum over neighbours; arguments are those of the definition."""
-        return neighbour_density(harmonics, hidden, elements, receivers, n_nodes, self.n_elements)
+        constants = (elements, receivers, pairs, n_nodes, self.n_elements)
+        return neighbour_density(harmonics, hidden, *constants)
 
 
 def _call(kernel: str, constants: Sequence[Any], **tensors: Tensor | None) -> None:
     """Run a kernel on operands and results."""
-    elements, receivers, n_nodes, n_elements = constants
-    named = {"elements": elements, "receivers": receivers, **tensors}
+    elements, receivers, pairs, n_nodes, n_elements = constants
+    named = {"elements": elements, "receivers": receivers, "pairs": pairs, **tensors}
     kept = dict(zip(named, contiguous(list(named.values())), strict=True))
     harmonics, hidden = kept["harmonics"], kept["hidden"]
     assert harmonics is not None
@@ -66,6 +68,7 @@ def _call(kernel: str, constants: Sequence[Any], **tensors: Tensor | None) -> No
     call = Arguments(
         n_nodes=n_nodes,
         n_edges=len(harmonics),
+        n_pairs=len(hidden),
         n_elements=n_elements,
         n_harmonics=harmonics.shape[1],
         n_hidden=hidden.shape[1],
@@ -83,10 +86,9 @@ def _filled(x: Tensor, results: Sequence[Tensor | None]) -> tuple[Tensor, ...]:
     return tuple(x.new_empty(0) if result is None else result for result in results)
 
 
-def _fake(
-    harmonics: Tensor, hidden: Tensor, elements: Tensor, receivers: Tensor, n_nodes: int, z: int
-) -> tuple[Tensor, ...]:
-    return (harmonics.new_empty((n_nodes, harmonics.shape[1] * z * hidden.shape[1])),)
+def _fake(harmonics: Tensor, hidden: Tensor, *constants: Any) -> tuple[Tensor, ...]:
+    *_, n_nodes, n_elements = constants
+    return (harmonics.new_empty((n_nodes, harmonics.shape[1] * n_elements * hidden.shape[1])),)
 
 
 def _forward(harmonics: Tensor, hidden: Tensor, *constants: Any) -> tuple[Tensor, ...]:
@@ -124,14 +126,14 @@ def _double_backward(
 
 
 def _reference(*arguments: Any) -> tuple[Tensor, ...]:
-    *tensors, n_nodes, n_elements = arguments
-    return (Definition(n_elements)(*tensors, n_nodes),)
+    *tensors, pairs, n_nodes, n_elements = arguments
+    return (Definition(n_elements)(*tensors, n_nodes, pairs),)
 
 
 neighbour_density = Operation(
     name="neighbour_density",
     inputs=_INPUTS,
-    constants="Tensor elements, Tensor receivers, SymInt n_nodes, int n_elements",
+    constants="Tensor elements, Tensor receivers, Tensor? pairs, SymInt n_nodes, int n_elements",
     n_outputs=1,
     forward=_forward,
     backward=_backward,

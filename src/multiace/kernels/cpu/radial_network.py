@@ -24,7 +24,7 @@ class Arguments(ctypes.Structure):
 
     _fields_ = (
         *((name, ctypes.c_int64) for name in "n_rows n_layers n_threads".split()),
-        *((name, ctypes.c_void_p) for name in "widths starts edges".split()),
+        ("widths", ctypes.c_void_p),
         ("function", ctypes.c_int64),
         ("constant", ctypes.c_double),
         *((name, ctypes.c_void_p) for name in _INPUTS),

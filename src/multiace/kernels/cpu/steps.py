@@ -47,6 +47,8 @@ class Topology(Protocol):
     receivers: Tensor
     species: Tensor
     n_owned: int
+    pair: Tensor | None
+    n_pairs: int
 
 
 class BoundKernel:
@@ -83,7 +85,7 @@ class SplineArguments(ctypes.Structure):
     """`MultiaceSpline` of csrc/spline.h."""
 
     _fields_ = (
-        ("n_edges", ctypes.c_int64),
+        ("n_rows", ctypes.c_int64),
         ("n_intervals", ctypes.c_int64),
         ("width", ctypes.c_double),
         *((name, ctypes.c_void_p) for name in "distances knots basis slope".split()),
@@ -94,7 +96,7 @@ class SplineBasis:
     """Knots and weights of cubic B-splines at the distances; the convolution pulls them back.
 
     Args:
-        distances: d_ji.
+        distances: of the pairs.
         n_intervals: intervals from 0 to the cutoff.
         width: of an interval, Å.
         dtype: dtype of the weights.
@@ -111,13 +113,13 @@ class SplineBasis:
 
     def bind(self, top: Topology, moved: bool) -> None:
         """Take the edges there are."""
-        n = len(top.senders)
+        n = top.n_pairs
         if n > len(self.knots):
             rows = int(1.1 * n) + 1
             self.knots = torch.empty(rows, dtype=torch.int64)
             self.basis, self.slope = (self.basis.new_empty((rows, 4)) for _ in range(2))
             self._kernel.set(knots=self.knots, basis=self.basis, slope=self.slope)
-        self._kernel.set(n_edges=n, distances=self.distances.value)
+        self._kernel.set(n_rows=n, distances=self.distances.value)
 
     def forward(self) -> None:
         """Find the knots."""
@@ -131,8 +133,8 @@ class SplineFunctionsArguments(ctypes.Structure):
     """`MultiaceSplineFunctions` of csrc/spline.h."""
 
     _fields_ = (
-        *((name, ctypes.c_int64) for name in "n_edges n_functions n_knots".split()),
-        *((name, ctypes.c_void_p) for name in "knots edge_types basis slope table".split()),
+        *((name, ctypes.c_int64) for name in "n_rows n_functions n_knots".split()),
+        *((name, ctypes.c_void_p) for name in "knots types basis slope table".split()),
         *((name, ctypes.c_void_p) for name in "values slopes cotangent distance_gradient".split()),
     )
 
@@ -143,7 +145,7 @@ class SplineFunctions:
     Args:
         basis: knots and weights.
         table: (types, knots, functions).
-        edge_types: topology -> which table each edge takes, or None.
+        types: topology -> which table each pair takes, or None.
         values: the functions.
     """
 
@@ -151,10 +153,10 @@ class SplineFunctions:
         self,
         basis: SplineBasis,
         table: Tensor,
-        edge_types: Callable[[Topology], Tensor | None],
+        types: Callable[[Topology], Tensor | None],
         values: Array,
     ) -> None:
-        self.basis, self.edge_types, self.values = basis, edge_types, values
+        self.basis, self.types, self.values = basis, types, values
         self._slopes = table.new_empty((0, table.shape[2]))
         names = ("spline_functions_forward", "spline_functions_backward")
         self._kernels = [
@@ -165,15 +167,15 @@ class SplineFunctions:
 
     def bind(self, top: Topology, moved: bool) -> None:
         """Take the edges there are."""
-        n, basis = len(top.senders), self.basis
+        n, basis = top.n_pairs, self.basis
         if n > len(self._slopes):
             self._slopes = self._slopes.new_empty((int(1.1 * n) + 1, self._slopes.shape[1]))
-        types = self.edge_types(top)
+        types = self.types(top)
         for kernel in self._kernels:
             kernel.set(
-                n_edges=n,
+                n_rows=n,
                 knots=basis.knots,
-                edge_types=types,
+                types=types,
                 basis=basis.basis,
                 slope=basis.slope,
                 slopes=self._slopes,
@@ -199,7 +201,7 @@ class HiddenFeatures:
         module: the radial network.
         matrices: its hidden layers.
         biases: their biases, or none at all.
-        distances: array of distances.
+        distances: array of distances of pairs.
         hidden: u.
     """
 
@@ -232,14 +234,14 @@ class HiddenFeatures:
 
     def bind(self, top: Topology, moved: bool) -> None:
         """Take the edges there are."""
-        n = len(top.senders)
+        n = top.n_pairs
         if n > len(self._slopes):
             self._slopes = self._slopes.new_empty((int(1.1 * n) + 1, self._slopes.shape[1]))
         self._forward.set(
             n_threads=threads(), features=self.hidden.value, features_dot=self._slopes
         )
         self._backward.set(
-            n_edges=n,
+            n_rows=n,
             slopes=self._slopes,
             cotangent=self.hidden.gradient,
             distance_gradient=self.distances.gradient,
@@ -251,8 +253,6 @@ class HiddenFeatures:
         basis_slope: Tensor,
         envelope: Tensor | None,
         envelope_slope: Tensor | None,
-        starts: Tensor | None,
-        edges: Tensor | None,
     ) -> None:
         """Write u and du/dr.
 
@@ -261,10 +261,8 @@ class HiddenFeatures:
             basis_slope: de/dr.
             envelope: of the weights, if it stands there.
             envelope_slope: its slope.
-            starts: first place in `edges` of each row, and the end; None: a row an edge.
-            edges: those of each row.
         """
-        values = {"basis": basis, "basis_dot": basis_slope, "starts": starts, "edges": edges}
+        values = {"basis": basis, "basis_dot": basis_slope}
         values |= {"envelope": envelope, "envelope_dot": envelope_slope}
         self._forward.set(n_rows=len(basis))
         self._forward.set(**{n: None if x is None else x.contiguous() for n, x in values.items()})
@@ -304,9 +302,11 @@ class SumDensity:
             kernel.set(
                 n_nodes=top.n_owned,
                 n_edges=len(top.senders),
+                n_pairs=top.n_pairs,
                 n_threads=threads(),
                 elements=elements,
                 receivers=top.receivers,
+                pairs=top.pair,
             )
         if not moved:
             return
@@ -369,10 +369,12 @@ class Convolve:
         for kernel in self._kernels:
             kernel.set(
                 n_edges=len(top.senders),
+                n_pairs=top.n_pairs,
                 n_threads=threads(),
                 senders=top.senders,
                 receivers=top.receivers,
                 edge_types=types,
+                pairs=top.pair,
             )
             if self._splined:
                 basis = self.source.basis

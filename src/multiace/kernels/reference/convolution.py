@@ -24,7 +24,7 @@ class Convolution(nn.Module):
     |---|---|---|
     | h | `features` | (nodes, dim of irreps_in) |
     | Y | `harmonics` | (edges, lm) |
-    | u | `hidden` | (edges, hidden) |
+    | u | `hidden` | (edges, hidden), or (pairs, hidden) with `pairs` |
     | V | `weights` | (types, hidden, n_weights), or (rows, n_weights) |
 
     Where weights are rows, type t has the rows t to t + hidden - 1: neighbouring types share them,
@@ -46,14 +46,27 @@ class Convolution(nn.Module):
         self,
         features: Float[Tensor, "nodes dim_in"],
         harmonics: Float[Tensor, "edges lm"],
-        hidden: Float[Tensor, "edges hidden"],
+        hidden: Float[Tensor, "pairs hidden"],
         weights: Float[Tensor, "types hidden n_weights"] | Float[Tensor, "rows n_weights"],
         edge_types: Int[Tensor, " edges"] | None,
         senders: Int[Tensor, " edges"],
         receivers: Int[Tensor, " edges"],
+        pairs: Int[Tensor, " edges"] | None = None,
     ) -> Float[Tensor, "nodes dim_out"]:
-        """Return the sums over neighbours, laid out as `table.irreps_out`."""
+        """Return the sums over neighbours, laid out as `table.irreps_out`.
+
+        Args:
+            features: h.
+            harmonics: Y.
+            hidden: u.
+            weights: V.
+            edge_types: which V each edge takes, or None: there is one.
+            senders: j of each edge.
+            receivers: i of each edge.
+            pairs: row of u that each edge takes, or None: its own.
+        """
         n_edges, n_nodes = senders.shape[0], features.shape[0]
+        hidden = hidden if pairs is None else hidden[pairs]
         radial = radial_functions(hidden, weights, edge_types)  # (edges, n_weights)
         pooled: list[Tensor] = []
         for group, h, w in zip(

@@ -25,10 +25,11 @@ class NeighbourDensity(nn.Module):
     def forward(
         self,
         harmonics: Float[Tensor, "edges lm"],
-        hidden: Float[Tensor, "edges hidden"],
+        hidden: Float[Tensor, "pairs hidden"],
         elements: Int[Tensor, " edges"],
         receivers: Int[Tensor, " edges"],
         n_nodes: int,
+        pairs: Int[Tensor, " edges"] | None = None,
     ) -> Float[Tensor, "nodes dim"]:
         """Sum over neighbours.
 
@@ -38,7 +39,9 @@ class NeighbourDensity(nn.Module):
             elements: z_j of each edge.
             receivers: i of each edge.
             n_nodes: number of nodes.
+            pairs: row of u that each edge takes, or None: its own.
         """
+        hidden = hidden if pairs is None else hidden[pairs]
         products = harmonics.unsqueeze(2) * hidden.unsqueeze(1)  # (edges, lm, hidden)
         of_elements = segment_sum(
             products, receivers * self.n_elements + elements, n_nodes * self.n_elements
