@@ -69,7 +69,10 @@ def test_radial_functions_are_evaluated_once_for_both_directions_of_a_pair(name,
 @pytest.mark.parametrize("name", ["mace", "density", "by pair", "agnesi", "zbl inside"])
 def test_plans_give_the_same_without_pairs(name, exact, kernels):
     model = potential(name, kernels=kernels)
-    graph, plan = graph_of(model, STRUCTURES), Plan(model, elements=(1, 3, 6, 8, 14), exact=bool(exact))
+    graph, plan = (
+        graph_of(model, STRUCTURES),
+        Plan(model, elements=(1, 3, 6, 8, 14), exact=bool(exact)),
+    )
     single = replace(graph, pairs=None)
     found, expected = (plan.evaluate(g, forces=True, stress=True) for g in (graph, single))
     assert_close(found, expected, 1e-12)
