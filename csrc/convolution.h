@@ -27,7 +27,7 @@ struct MultiaceConvolution {
   // Radial functions from a table of splines (spline.h) instead of u V: R = sum_q basis_q table[knot + q].
   // weights is then (types, n_knots, n_weights), and hidden is not read.
   const int64_t* knots;                          // (pairs), or null
-  const void *spline_basis, *spline_slope;       // (pairs, 4): values and derivatives by distance
+  const void *spline_basis, *spline_slope;       // (pairs, 6): values and derivatives by distance
   int64_t n_knots;
   const void* cotangent;                         // g: (receivers' nodes, dim_out)
   const void *features_dot, *harmonics_dot, *hidden_dot, *weights_dot;  // each may be null: zero

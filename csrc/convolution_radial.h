@@ -8,6 +8,7 @@
 #include "convolution_table.h"
 #include "gemm.h"
 #include "simd.h"
+#include "spline_rows.h"
 #include "threads.h"
 
 namespace multiace::convolution {
@@ -94,14 +95,10 @@ void spline(const Table& table, const MultiaceConvolution& c, const Block<T>& bl
   for (int64_t row = 0; row < block.n_rows; ++row) {
     const int64_t pair = block.pair[row];
     const T* from = as<T>(c.weights) + (block.type[row] * c.n_knots + c.knots[pair]) * next + chunk.weight;
-    const T *b = as<T>(c.spline_basis) + 4 * pair, *d = slope ? as<T>(c.spline_slope) + 4 * pair : nullptr;
-    for (int64_t w = 0; w < width; w += kWidth<T>) {
-      const int n = static_cast<int>(std::min<int64_t>(kWidth<T>, width - w));
-      const Vector<T> f0 = load(from + w, n), f1 = load(from + next + w, n), f2 = load(from + 2 * next + w, n),
-                      f3 = load(from + 3 * next + w, n);
-      store(r + row * width + w, b[0] * f0 + b[1] * f1 + b[2] * f2 + b[3] * f3, n);
-      if (slope) store(slope + row * width + w, d[0] * f0 + d[1] * f1 + d[2] * f2 + d[3] * f3, n);
-    }
+    const T* b = as<T>(c.spline_basis) + kSplineTerms * pair;
+    const T* d = slope ? as<T>(c.spline_slope) + kSplineTerms * pair : nullptr;
+    if (slope) interpolate<T, true>(width, from, next, b, d, r + row * width, slope + row * width);
+    else interpolate<T, false>(width, from, next, b, nullptr, r + row * width, nullptr);
   }
 }
 

@@ -1,9 +1,9 @@
-// Cubic Hermite splines on equal intervals: where in the table a distance falls, and the weights of
-// the four rows from there.
+// Quintic Hermite splines on equal intervals: where in the table a distance falls, and the weights of
+// the six rows from there.
 //
-// Rows of knot k are h f'_k, f_k and f_{k+1} - f_k; with the slope of the next knot, four rows that
-// lie together give value and derivative on the interval, without differences that cancel:
-//   f(r) = t (1-t)^2 h f'_k + f_k + t^2 (3-2t) (f_{k+1} - f_k) - t^2 (1-t) h f'_{k+1}
+// Rows of knot k are h^2 f''_k, h f'_k, f_k and f_{k+1} - f_k; with the first two of the next knot, six
+// rows that lie together give value and derivative on the interval, without differences that cancel.
+// The weights are those of multiace.plan.spline.
 #pragma once
 
 #include <cstdint>
@@ -14,8 +14,8 @@ struct MultiaceSpline {
   int64_t n_rows, n_intervals;
   double width;           // h, of an interval, Å; beyond the last one everything is zero
   const void* distances;  // (rows)
-  int64_t* knots;         // (rows): first of the four table rows
-  void *basis, *slope;    // (rows, 4): their weights, and the derivatives of these by r
+  int64_t* knots;         // (rows): first of the six table rows
+  void *basis, *slope;    // (rows, 6): their weights, and the derivatives of these by r
 };
 
 int multiace_spline_basis_f32(const MultiaceSpline*);

@@ -31,7 +31,7 @@ class Plan:
 
     The same function as `Potential`, evaluated without autograd: each step writes its arrays
     forward and its gradients backward, layer by layer, in memory that stays. Radial functions are
-    cubic splines in the distance unless `exact`; their errors are `spline_error` and
+    quintic splines in the distance unless `exact`; their errors are `spline_error` and
     `spline_slope_error`, and forces are derivatives of the splined energy.
 
     An engine that splits space drives the layers itself and exchanges ghosts in between:

@@ -19,7 +19,7 @@ from multiace.layer.layer import Layer
 from multiace.one_particle.basis import EdgeFunctions, Edges, RadialValues
 from multiace.plan.arrays import Array
 from multiace.plan.sources import NetworkSource, RadialSource, SplineSource
-from multiace.plan.spline import FEWEST, ROWS, Functions, Spline, fit_spline, with_slopes
+from multiace.plan.spline import FEWEST, ROWS, Functions, Spline, fit_spline, with_derivatives
 from multiace.plan.steps import Differentiated, RadialHidden, Step
 from multiace.plan.topology import Topology
 from multiace.potential import Potential
@@ -131,7 +131,7 @@ class RadialFunctions:
         found: _Splines = {}
         rows = len(pairs) * sum(_n_functions(basis) for basis in self._bases)
         n = FEWEST
-        while rows * (ROWS * n + 1) * self._dtype.itemsize <= BUDGET:
+        while rows * (ROWS * n + 2) * self._dtype.itemsize <= BUDGET:
             coarser = (
                 pair
                 for pair in pairs
@@ -209,7 +209,7 @@ def _n_functions(basis: AtomicBasis) -> int:
 def _radial_function(
     functions: EdgeFunctions, basis: AtomicBasis, pair: tuple[int, int]
 ) -> Functions:
-    """Return what is tabulated of one layer for one pair of elements, in float64, with slopes.
+    """Return what is tabulated of one layer for one pair of elements, in float64, with derivatives.
 
     That is R(r) = u(r) V, or u(r) itself where densities of u are summed.
     """
@@ -222,12 +222,12 @@ def _radial_function(
         senders = torch.zeros(len(r), dtype=torch.int64)
         return network(*functions.radial(r, senders, senders + 1, species))
 
-    hidden_with_slopes = with_slopes(hidden)
+    hidden_with_derivatives = with_derivatives(hidden)
     if basis.species_pooling is not None:
-        return hidden_with_slopes
+        return hidden_with_derivatives
 
-    def radial(r: Tensor) -> tuple[np.ndarray, np.ndarray]:
-        u, slopes = hidden_with_slopes(r)
-        return u @ weights, slopes @ weights
+    def radial(r: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        u, slopes, curvatures = hidden_with_derivatives(r)
+        return u @ weights, slopes @ weights, curvatures @ weights
 
     return radial

@@ -1,4 +1,4 @@
-"""Radial functions as tables of cubic splines, with the error they make."""
+"""Radial functions as tables of quintic splines, with the error they make."""
 
 from __future__ import annotations
 
@@ -10,31 +10,38 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-Functions = Callable[[Float64[Tensor, " points"]], tuple[np.ndarray, np.ndarray]]
-"""r -> (f, df/dr), each (points, functions) in float64."""
+Functions = Callable[[Float64[Tensor, " points"]], tuple[np.ndarray, np.ndarray, np.ndarray]]
+"""r -> (f, df/dr, d2f/dr2), each (points, functions) in float64."""
 
-FEWEST, MOST = 64, 4096
+FEWEST, MOST = 16, 1024
 """Intervals of a table; in between the number doubles until the error is small."""
 
-ROWS = 3
+ROWS = 4
 """Rows of a table for each knot."""
+
+TERMS = 6
+"""Rows that an interval combines: those of its knot, and two of the next."""
 
 
 @dataclass(frozen=True)
 class Spline:
-    """Cubic Hermite splines of several functions, on equal intervals from 0 to the cutoff.
+    """Quintic Hermite splines of several functions, on equal intervals from 0 to the cutoff.
 
-    With t = r/h - k on interval k, and values and slopes at the knots those of the functions,
+    With t = r/h - k = 1 - s on interval k, and values, slopes and curvatures at the knots those of
+    the functions,
 
-        f(r) = t (1-t)^2 h f'_k + f_k + t^2 (3-2t) (f_{k+1} - f_k) - t^2 (1-t) h f'_{k+1}.
+        f(r) = t^2 s^3 / 2 h^2 f''_k + t s^3 (1+3t) h f'_k + f_k
+             + t^3 (10 - 15t + 6t^2) (f_{k+1} - f_k)
+             + t^3 s^2 / 2 h^2 f''_{k+1} - t^3 s (4-3t) h f'_{k+1}.
 
-    The error is at most h^4 max|f''''| / 384, that of the slope sqrt(3) h^3 max|f''''| / 216. The
-    table holds differences of values, so that slopes do not cancel in float32. Values and slopes
-    are continuous; beyond the cutoff both are zero. Forces are derivatives of the splined energy,
-    so energy is conserved whatever the error.
+    The error is at most h^6 max|f^(6)| / 46080, that of the slope sqrt(5) h^5 max|f^(6)| / 30000.
+    The table holds differences of values, so that slopes do not cancel in float32. Values, slopes
+    and curvatures are continuous within the cutoff, values and slopes at it; beyond, all are zero.
+    Forces are derivatives of the splined energy, so energy is conserved whatever the error.
 
     Args:
-        table: rows h f'_k, f_k, f_{k+1} - f_k for each knot, and h f' at the cutoff.
+        table: rows h^2 f''_k, h f'_k, f_k, f_{k+1} - f_k for each knot, and the first two at the
+            cutoff.
         width: h of an interval, Å.
         error: largest |f - spline|, over the largest |f|; both beyond `start` of `fit_spline`.
         slope_error: the same of derivatives.
@@ -64,7 +71,7 @@ class Spline:
         x = r / self.width
         knot = np.minimum(x.astype(int), self.n_intervals - 1)
         w = weights(x - knot)
-        value = sum(w[q][:, None] * self.table[ROWS * knot + q] for q in range(4))
+        value = sum(w[q][:, None] * self.table[ROWS * knot + q] for q in range(TERMS))
         return np.where((x < self.n_intervals)[:, None], value, 0.0)
 
 
@@ -79,7 +86,7 @@ def fit_spline(
     """Tabulate functions of the distance, on as many intervals as the tolerance needs.
 
     Args:
-        functions: f and f', zero at the cutoff; see `with_slopes`.
+        functions: f, f' and f'', f and f' zero at the cutoff; see `with_derivatives`.
         cutoff: where the functions end, Å.
         start: shortest distance at which the error is measured, Å; the table begins at 0.
         tolerance: largest error wanted, of values relative to the largest |f| and of slopes
@@ -87,13 +94,13 @@ def fit_spline(
         at_least: fewest intervals.
 
     Returns:
-        The coarsest table of 64, 128, .. 4096 intervals whose errors are below the tolerance, or
+        The coarsest table of 16, 32, .. 1024 intervals whose errors are below the tolerance, or
         the finest: its `error` and `slope_error` say how far it came.
 
     Example:
-        >>> cubic = with_slopes(lambda r: ((1 - r / 4) ** 3)[:, None])
+        >>> cubic = with_derivatives(lambda r: ((1 - r / 4) ** 3)[:, None])
         >>> fit_spline(cubic, 4.0, start=0.5, tolerance=1e-6).n_intervals
-        64
+        16
     """
     n = at_least
     while True:
@@ -103,32 +110,44 @@ def fit_spline(
         n *= 2
 
 
-def with_slopes(function: Callable[[Tensor], Tensor]) -> Functions:
+def with_derivatives(function: Callable[[Tensor], Tensor]) -> Functions:
     """Return a function of distances, (points) -> (points, functions), with its derivatives."""
 
-    def both(r: Tensor) -> tuple[np.ndarray, np.ndarray]:
+    def all_three(r: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         with torch.enable_grad():
             r = r.clone().requires_grad_()
-            f = function(r)
-            # the derivative of <v, f> by r is linear in v: its derivative by v has all the slopes
-            v = torch.zeros_like(f, requires_grad=True)
-            (pulled,) = torch.autograd.grad(f, r, v, create_graph=True)
-            (slopes,) = torch.autograd.grad(pulled, v, torch.ones_like(pulled))
-        return f.detach().numpy(), slopes.numpy()
+            values = function(r)
+            slopes = _slopes(values, r)
+            curvatures = _slopes(slopes, r)
+        return values.detach().numpy(), slopes.detach().numpy(), curvatures.detach().numpy()
 
-    return both
+    return all_three
+
+
+def _slopes(f: Tensor, r: Tensor) -> Tensor:
+    """Return df/dr, all columns at once; it can be differentiated again.
+
+    The derivative of <v, f> by r is linear in v, so that its derivative by v has all the slopes.
+    """
+    v = torch.zeros_like(f, requires_grad=True)
+    options = {"create_graph": True, "materialize_grads": True}
+    (pulled,) = torch.autograd.grad(f, r, v, **options)
+    (slopes,) = torch.autograd.grad(pulled, v, torch.ones_like(pulled), **options)
+    return slopes
 
 
 def _tabulate(functions: Functions, cutoff: float, n: int, start: float) -> Spline:
     width = cutoff / n
     knots = torch.linspace(0.0, cutoff, n + 1, dtype=torch.float64)
-    knots[0] = 1e-6 * width  # radial bases such as sin(k r) / r need a direction to the limit
-    values, slopes = functions(knots)
-    rows = np.stack([width * slopes[:-1], values[:-1], np.diff(values, axis=0)], axis=1)
-    table = np.concatenate([rows.reshape(ROWS * n, -1), width * slopes[-1:]])
+    # limits from inside: sin(k r) / r is not defined at 0, and curvatures may jump at the cutoff
+    knots[0], knots[-1] = 1e-3 * width, cutoff * (1 - 1e-12)
+    values, slopes, curvatures = functions(knots)
+    both = [width**2 * curvatures, width * slopes]
+    rows = np.stack([*(x[:-1] for x in both), values[:-1], np.diff(values, axis=0)], axis=1)
+    table = np.concatenate([rows.reshape(ROWS * n, -1), *(x[-1:] for x in both)])
     points = ((np.arange(n)[:, None] + _POINTS) * width).ravel()
     points = points[points >= start]
-    exact, exact_slopes = functions(torch.from_numpy(points))
+    exact, exact_slopes, _ = functions(torch.from_numpy(points))
     spline = Spline(table, width)
     return Spline(
         table,
@@ -138,9 +157,9 @@ def _tabulate(functions: Functions, cutoff: float, n: int, start: float) -> Spli
     )
 
 
-_POINTS = (1.0 + np.array([-1.0, 0.0, 1.0]) / np.sqrt(3.0)) / 2
-"""Where on an interval errors are measured: that of a quartic is largest in the middle, that of its
-slope beside."""
+_POINTS = (1.0 + np.array([-1.0, 0.0, 1.0]) / np.sqrt(5.0)) / 2
+"""Where on an interval errors are measured: that of t^6 is largest in the middle, that of its slope
+beside."""
 
 
 def _relative(error: np.ndarray, to: np.ndarray) -> float:
@@ -148,10 +167,28 @@ def _relative(error: np.ndarray, to: np.ndarray) -> float:
 
 
 def _basis(t: np.ndarray) -> np.ndarray:
-    u = 1 - t
-    return np.stack([t * u * u, np.ones_like(t), t * t * (3 - 2 * t), -t * t * u])
+    s = 1 - t
+    return np.stack(
+        [
+            t**2 * s**3 / 2,
+            t * s**3 * (1 + 3 * t),
+            np.ones_like(t),
+            t**3 * (10 - 15 * t + 6 * t**2),
+            t**3 * s**2 / 2,
+            -(t**3) * s * (4 - 3 * t),
+        ]
+    )
 
 
 def _basis_slope(t: np.ndarray) -> np.ndarray:
-    u = 1 - t
-    return np.stack([u * (1 - 3 * t), np.zeros_like(t), 6 * t * u, -t * (2 - 3 * t)])
+    s = 1 - t
+    return np.stack(
+        [
+            t * s**2 * (2 - 5 * t) / 2,
+            s**2 * (1 + 2 * t - 15 * t**2),
+            np.zeros_like(t),
+            30 * t**2 * s**2,
+            t**2 * s * (3 - 5 * t) / 2,
+            -(t**2) * (2 - 3 * t) * (6 - 5 * t),
+        ]
+    )

@@ -93,7 +93,7 @@ class SplineArguments(ctypes.Structure):
 
 
 class SplineBasis:
-    """Knots and weights of cubic B-splines at the distances; the convolution pulls them back.
+    """Knots and weights of quintic splines at the distances; the convolution pulls them back.
 
     Args:
         distances: of the pairs.
@@ -107,7 +107,7 @@ class SplineBasis:
     ) -> None:
         self.distances = distances
         self.knots = torch.empty(0, dtype=torch.int64)
-        self.basis = self.slope = torch.empty((0, 4), dtype=dtype)
+        self.basis = self.slope = torch.empty((0, 6), dtype=dtype)
         self._kernel = BoundKernel("spline_basis", dtype, SplineArguments())
         self._kernel.set(n_intervals=n_intervals, width=width)
 
@@ -117,7 +117,7 @@ class SplineBasis:
         if n > len(self.knots):
             rows = int(1.1 * n) + 1
             self.knots = torch.empty(rows, dtype=torch.int64)
-            self.basis, self.slope = (self.basis.new_empty((rows, 4)) for _ in range(2))
+            self.basis, self.slope = (self.basis.new_empty((rows, 6)) for _ in range(2))
             self._kernel.set(knots=self.knots, basis=self.basis, slope=self.slope)
         self._kernel.set(n_rows=n, distances=self.distances.value)
 
