@@ -59,14 +59,16 @@ def check_energy_forces(
     }
 
 
-def check_training_step(name: str, ours: Ours, peer: Peer, mode: Any) -> dict[str, float]:
+def check_training_step(
+    name: str, ours: Ours, peer: Peer, mode: Any, *, traced: bool
+) -> dict[str, float]:
     """Assert equal losses, and equal derivatives of the loss when all weights grow alike.
 
     Weights of one code are those of the other up to signs and order, so that sum_w w dL/dw is the
     same number in both; but for those of the chemical embedding, which nequip uses in several
     places and multiace folds into other weights there.
     """
-    mine, theirs = float(ours.training_step()), float(peer.training_step(mode))
+    mine, theirs = float(ours.training_step(traced=traced)), float(peer.training_step(mode))
     slope, size = _along_weights(ours.parameters())
     their_slope, _ = _along_weights(peer.parameters(mode))
     by_loss, by_slope = abs(mine - theirs) / theirs, abs(slope - their_slope) / size

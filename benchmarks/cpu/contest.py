@@ -80,7 +80,8 @@ class Contest:
         self.checks[name] = {
             "autograd": of_autograd,
             "plan": of_plan,
-            "training": check_training_step(name, ours, peer, mode),
+            "training": check_training_step(name, ours, peer, mode, traced=False),
+            "traced training": check_training_step(name, ours, peer, mode, traced=True),
         }
 
     # ---- contenders ---------------------------------------------------------------------------
@@ -104,8 +105,9 @@ class Contest:
             step = partial(self.peer.training_step, mode)
             parameters = partial(self.peer.parameters, mode)
             contenders[f"peer {mode}"] = _followed(step, parameters) if optimiser else step
-        step = self.ours.training_step
-        contenders["exact"] = _followed(step, self.ours.parameters) if optimiser else step
+        for name, traced in (("traced", True), ("autograd", False)):
+            step = partial(self.ours.training_step, traced=traced)
+            contenders[name] = _followed(step, self.ours.parameters) if optimiser else step
         return self._time(contenders)
 
     def calculator(self) -> dict[str, Any]:

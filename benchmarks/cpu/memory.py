@@ -14,6 +14,7 @@ import json
 import sys
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -51,7 +52,7 @@ def measure(peer_name: str, name: str, side: str, options: Options) -> dict[str,
     if side == "ours":
         ours = Ours(case.peer, peer, case.structures, "float32")
         del peer
-        return peak_above(ours.training_step, ours.parameters)
+        return peak_above(partial(ours.training_step, traced=True), ours.parameters)
     mode = side.split()[1]
     return peak_above(lambda: peer.training_step(mode), lambda: peer.parameters(mode))
 

@@ -12,9 +12,17 @@ import torch
 from ase import Atoms
 
 from multiace.deploy.importers.foreign_model import import_model
-from multiace.geometry import Structure, batch_graphs, build_graph
+from multiace.geometry import Graph, Structure, batch_graphs, build_graph
 from multiace.geometry.neighbours import neighbour_list
 from multiace.plan import Plan
+from multiace.training.config import Loss, TrainingConfig
+from multiace.training.examples import Example, Targets
+from multiace.training.gradients import gradients_by_autograd
+from multiace.training.traced_gradients import Kind, TracedGradients
+
+_CONFIG = TrainingConfig.model_construct(loss=Loss(kind="per_atom"), radial_grid=None)
+_WEIGHTS = torch.tensor([1.0, 1.0, 0.0], dtype=torch.float64)
+"""Of the energy, forces and stress terms: mean (dE/N)^2 + mean dF^2."""
 
 
 class Peer(Protocol):
@@ -53,9 +61,8 @@ class Ours:
         edges = neighbour_list(first, cutoff)
         cell = np.zeros((3, 3)) if first.cell is None else first.cell
         self._shifts = torch.from_numpy(edges.shifts @ cell)
-        self._n_atoms = self.batch.n_atoms
-        self._labels = peer.energy_labels.reshape(-1), peer.force_labels
-        self._parameters = list(self.potential.parameters())
+        self._example = Example(self.batch, _targets(self.batch, peer))
+        self._traced: TracedGradients | None = None
         self.exact, self.spline = Plan(self.potential, exact=True), Plan(self.potential)
 
     def _moved(self, positions: np.ndarray):
@@ -77,18 +84,36 @@ class Ours:
         assert prediction.forces is not None
         return prediction.energy.reshape(()), prediction.forces
 
-    def training_step(self) -> torch.Tensor:
-        """Evaluate the batch, a loss of energies and forces, and the gradients of all weights."""
-        prediction = self.potential(self.batch)
-        assert prediction.forces is not None
-        energies = (prediction.energy - self._labels[0]) / self._n_atoms
-        forces = prediction.forces - self._labels[1]
-        loss = energies.square().mean() + forces.square().mean()
-        gradients = torch.autograd.grad(loss, self._parameters)
-        for parameter, gradient in zip(self._parameters, gradients, strict=True):
-            parameter.grad = gradient
-        return loss.detach()
+    def training_step(self, *, traced: bool) -> torch.Tensor:
+        """Evaluate the batch, a loss of energies and forces, and the gradients of all weights.
+
+        Args:
+            traced: take them from a graph that was traced once, as longer trainings do.
+        """
+        if traced:
+            if self._traced is None:
+                kind = Kind.of(self._example, _WEIGHTS)
+                self._traced = TracedGradients(self.potential, _CONFIG, kind)
+            loss, _ = self._traced(self._example, _WEIGHTS)
+        else:
+            loss, _ = gradients_by_autograd(self.potential, _CONFIG, self._example, _WEIGHTS)
+        return loss
 
     def parameters(self) -> dict[str, torch.nn.Parameter]:
         """Return the weights, whose gradients a training step leaves."""
         return dict(self.potential.named_parameters())
+
+
+def _targets(batch: Graph, peer: Peer) -> Targets:
+    """Return the labels of the peer's loss."""
+    n = batch.n_structures
+    return Targets(
+        energy=peer.energy_labels.reshape(-1).double(),
+        forces=peer.force_labels.double(),
+        stress=torch.zeros(n, 3, 3).double(),
+        has_energy=torch.ones(n).bool(),
+        has_forces=torch.ones(batch.n_nodes).bool(),
+        has_stress=torch.zeros(n).bool(),
+        weight=torch.ones(n).double(),
+        n_atoms=batch.n_atoms.double(),
+    )

@@ -23,8 +23,9 @@ ROWS = (
     ("energy_forces", "autograd", "_autograd"),
     ("calculator", "exact", ""),
     ("calculator", "spline", "_spline"),
-    ("training_step", "exact", ""),
-    ("training_step_with_optimiser", "exact", ""),
+    ("training_step", "traced", ""),
+    ("training_step", "autograd", "_autograd"),
+    ("training_step_with_optimiser", "traced", ""),
 )
 """Section of a case, contender of ours, and what is added to the key."""
 
