@@ -5,15 +5,15 @@
 prints JSON: forward, backward (gradients by all inputs) and double backward (gradients of these) of
 every operation by itself, on one thread in float32, with calls and autograd's bookkeeping.
 
-FLOPs are nominal, additions and multiplications counted each. Forward, with E edges, N nodes, K
-hidden features, W radial functions, c_p channels of path p from degree l to degree L:
+FLOPs are nominal, additions and multiplications counted each. Forward, with E edges, P pairs, N
+nodes, K hidden features, W radial functions, c_p channels of path p from degree l to degree L:
 
 | operation | forward |
 |---|---|
-| convolution | E (2 K W + sum_p c_p (2 (2l+1) (2L+1) + 2l+1)) |
+| convolution | 2 P K W + E sum_p c_p (2 (2l+1) (2L+1) + 2l+1) |
 | polynomial product | N C (products + 2 coefficients) + 2 C mixed weights |
 | linear | 2 N sum of (2l+1) times inputs times outputs |
-| radial network | 2 E sum of inputs times outputs, hidden layers |
+| radial network | 2 P sum of inputs times outputs, hidden layers |
 | edge basis | E (10 + 6 (l_max+1)^2) |
 
 A backward counts twice, a double backward four times as much: each product has two factors. What is
@@ -56,7 +56,9 @@ def potential_of(channels: int) -> Potential:
     return Potential(design, (14,), statistics, seed=0)
 
 
-def operations_of(potential: Potential, n_edges: int, n_nodes: int) -> dict[str, tuple]:
+def operations_of(
+    potential: Potential, n_edges: int, n_pairs: int, n_nodes: int
+) -> dict[str, tuple]:
     """Return name -> module, FLOPs of a forward pass."""
     first, second = (cast(Layer, layer) for layer in potential.model.layers)
     basis, network = second.atomic_basis, second.atomic_basis.radial_network
@@ -70,7 +72,10 @@ def operations_of(potential: Potential, n_edges: int, n_nodes: int) -> dict[str,
     widths = [tuple(w.shape) for w in network.hidden]
     n_hidden = network.weights.shape[1]
     operations: dict[str, tuple] = {
-        "convolution": (basis.convolution, n_edges * _of_edge(table, n_hidden)),
+        "convolution": (
+            basis.convolution,
+            2 * n_pairs * n_hidden * table.n_weights + n_edges * _of_edge(table),
+        ),
         "polynomial product": (
             second.message.product,
             _of_product(second.message.product_basis.table, n_nodes),
@@ -79,20 +84,19 @@ def operations_of(potential: Potential, n_edges: int, n_nodes: int) -> dict[str,
     for name, module in linear.items():
         of_node = _of_linear(cast(EquivariantLinear, module))
         operations[name] = (cast(EquivariantLinear, module).kernel, 2 * n_nodes * of_node)
-    operations["radial network"] = (network, 2 * n_edges * sum(a * b for a, b in widths))
+    operations["radial network"] = (network, 2 * n_pairs * sum(a * b for a, b in widths))
     n_harmonics = (potential.design.l_max + 1) ** 2
     kernel = potential.model.edge_functions.edge_basis
     operations["edge basis"] = (kernel, n_edges * (10 + 6 * n_harmonics))
     return operations
 
 
-def _of_edge(table: ConvolutionTable, n_hidden: int) -> int:
+def _of_edge(table: ConvolutionTable) -> int:
     paths = zip(table.paths, table.channels_of_path, strict=True)
-    couplings = sum(
+    return sum(
         channels * (2 * irrep_in.dim * out.dim + irrep_in.dim)
         for (irrep_in, _, out), channels in paths
     )
-    return 2 * n_hidden * table.n_weights + couplings
 
 
 def _of_product(table: ProductTable, n_nodes: int) -> int:
@@ -180,7 +184,7 @@ def measure(*, tiny: bool) -> dict[str, Any]:
     potential = potential_of(8 if tiny else 128)
     structure = Structure.from_ase(silicon(1 if tiny else 2))
     graph = build_graph(structure, potential.cutoff, (14,)).to(dtype=torch.float32)
-    operations = operations_of(potential, graph.n_edges, graph.n_nodes)
+    operations = operations_of(potential, graph.n_edges, graph.n_edges // 2, graph.n_nodes)
     modules = [module for module, _ in operations.values()]
     size = 256 if tiny else 1536
     contenders: dict[str, Callable[[], object]] = {"peak": peak(size)}

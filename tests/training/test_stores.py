@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from tests.training import runs, tiny
 
@@ -74,6 +76,9 @@ def test_a_cache_admits_what_fits():
     example = make_example(data[0], 3.0, (1, 8))
     cache = Cache(1.5 * n_bytes(example))
     assert [cache.admits(example), cache.admits(example)] == [True, False]
+    without = replace(example, graph=replace(example.graph, pairs=None))
+    pairs = example.graph.pairs
+    assert n_bytes(example) - n_bytes(without) > pairs.of_edge.nbytes + pairs.edge.nbytes
 
 
 @pytest.mark.parametrize("unit", ["atoms", "edges"])

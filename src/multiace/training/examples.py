@@ -210,7 +210,8 @@ class TrainingData:
 
 def n_bytes(example: Example) -> int:
     """Return the memory that an example takes: its numbers, and what each tensor needs besides."""
-    values = [*vars(example.graph).values(), *vars(example.targets).values()]
+    graph, targets = vars(example.graph), vars(example.targets)
+    values = [*graph.values(), *(graph["pairs"] or ()), *targets.values()]
     return sum(_TENSOR_BYTES + value.nbytes for value in values if isinstance(value, Tensor))
 
 

@@ -75,7 +75,7 @@ class Gradients:
     steps left in the epochs, or in the time limit at the pace so far, times the share of the kind
     so far. Both ways come to the same bits, so that a run does not depend on when that is. It is
     checked on the first batch of each kind, which is computed both ways. Batches of fewer than two
-    atoms or edges are always left to autograd.
+    atoms or pairs of atoms are always left to autograd.
 
     Args:
         potential: whose weights get gradients.
