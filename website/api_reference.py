@@ -66,13 +66,13 @@ AREAS: dict[str, Area] = {
     "probes": Area(
         "Probes",
         "Look at a potential-energy surface.",
-        ("multiace.probes", "multiace.probes.figures"),
+        ("multiace.probes",),
     ),
     "study": Area("Studies", "Ablation studies from Python.", ("multiace.study",)),
     "report": Area(
         "Reports",
         "Report on runs, or compose self-contained pages of figures and tables.",
-        ("multiace.report.runs", "multiace.report"),
+        ("multiace.report.runs", "multiace.report", "multiace.figures.static"),
     ),
     "parts": Area(
         "Parts of a model",

@@ -46,7 +46,7 @@ def test_a_scan_prints_its_numbers_and_writes_json_and_a_figure(model, tmp_path)
     assert "minimum" in result.output
     a, b = json.loads((tmp_path / "scan.json").read_text())["results"]
     assert (a["subject"], b["subject"]) == ("a", "b")
-    assert a["panels"]["energy"]["series"][0]["x"] == np.linspace(0.8, 2.5, 9).tolist()
+    assert a["panels"]["energy"]["marks"][-1]["x"] == np.linspace(0.8, 2.5, 9).tolist()
     assert "training data" in (tmp_path / "scan.svg").read_text()
 
 

@@ -11,6 +11,7 @@ from tests.probes.conftest import harmonic
 from multiace import probes
 from multiace.analysis.gradients import hessian, hessians
 from multiace.design import Design, Statistics
+from multiace.figures import Position
 from multiace.geometry import Structure
 from multiace.potential import Potential
 from multiace.presets import mace
@@ -76,10 +77,10 @@ def test_a_cluster_is_an_atom_and_its_nearest_neighbours_images_included():
 def test_terms_along_a_path_sum_to_the_energy(potentials):
     path = paths.dimer(1, 8, [0.8, 1.0, 1.2])
     found = probes.contributions(potentials[0], path)
-    total, *terms = found.panel("contributions").series
+    total, *terms = found.panels["contributions"].marks
     np.testing.assert_allclose(sum(term.y for term in terms), total.y)
-    energy = probes.scan(potentials[0], path).panel("energy")
-    energies = energy.series[0].y
+    energy = probes.scan(potentials[0], path).panels["energy"]
+    energies = energy.marks[-1].y
     np.testing.assert_allclose(energies - energies[0], total.y, atol=1e-9)
     of_path = [sum(row[1:]) for row in found.table("terms").rows]
     np.testing.assert_allclose(of_path, energies - energy.zero, atol=1e-9)
@@ -113,7 +114,9 @@ def test_forces_of_each_layer_respond_within_twice_its_number_of_cutoffs():
     assert 3.0 < first[2] < 6.0  # reach, at a cutoff of 3 Å
     assert first[2] < second[2] < 12.0
     assert 0.0 < first[3] < second[3]  # part beyond the cutoff
-    total, *parts = found.panel("force_response").series
+    marks = found.panels["force_response"].marks
+    assert marks[:2] == (Position(3.0, "cutoff"), Position(6.0, "receptive field"))
+    total, *parts = marks[2:]
     assert [part.name for part in parts] == ["E1", "E2"]
     assert parts[0].x.max() < 6.0 < parts[1].x.max() == total.x.max()
 

@@ -9,6 +9,7 @@ from tests.probes.conftest import LENGTH, STIFFNESS, PairCalculator, harmonic
 from multiace import probes
 from multiace.analysis import predict
 from multiace.ensemble import Ensemble
+from multiace.figures import Level
 from multiace.geometry import Labels, Structure
 from multiace.probes import paths
 
@@ -25,7 +26,7 @@ def test_a_harmonic_dimer_has_its_minimum_height_and_depth(pair):
     assert found["minimum"] == pytest.approx(LENGTH)
     assert found["depth"] == pytest.approx(0.5 * STIFFNESS * 0.3**2)
     np.testing.assert_allclose(
-        found.panel("energy").series[0].y, 0.5 * STIFFNESS * (DISTANCES - LENGTH) ** 2
+        found.panels["energy"].marks[-1].y, 0.5 * STIFFNESS * (DISTANCES - LENGTH) ** 2
     )
 
 
@@ -50,7 +51,7 @@ def test_labels_of_the_file_are_the_reference_where_there_is_no_other(pair):
     path = paths.along_file(labelled[::-1], (0, 1))
     np.testing.assert_allclose(path.coordinate, DISTANCES)
     found = probes.scan(harmonic(), path)
-    np.testing.assert_array_equal(found.panel("energy").series[1].y, energies)
+    np.testing.assert_array_equal(found.panels["energy"].marks[-1].y, energies)
     with pytest.raises(KeyError, match="no number 'forces_rmse'"):
         found["forces_rmse"]
 
@@ -66,17 +67,18 @@ def test_scans_of_a_pair_in_a_file_are_laid_over_such_pairs_of_the_training_data
 
 def test_curves_are_absolute_and_the_limit_is_the_sum_of_e0(potentials, pair):
     found = probes.scan(potentials[0], pair)
-    panel = found.panel("energy")
+    panel = found.panels["energy"]
+    limit, curve = panel.marks
     expected = [labels.energy for labels in predict(potentials[0], list(pair.structures))]
-    np.testing.assert_array_equal(panel.series[0].y, expected)
+    np.testing.assert_array_equal(curve.y, expected)
     assert panel.zero == -2054.0
-    assert [(mark.value, mark.label) for mark in panel.marks] == [(-2054.0, "Σ E0")]
+    assert limit == Level(-2054.0, "Σ E0")
 
 
 def test_the_limit_of_a_reference_is_that_of_its_separated_fragments(potentials):
     water = Structure(np.array([8, 1, 1]), np.array([[0, 0, 0], [0.96, 0, 0], [-0.24, 0.93, 0]]))
     path = paths.bond(water, 0, 1, np.linspace(0.8, 2.0, 5))
-    (mark,) = probes.scan(potentials[0], path, reference=potentials[1]).panel("energy").marks
+    mark = probes.scan(potentials[0], path, reference=potentials[1]).panels["energy"].marks[0]
     alone = [Structure(water.numbers[k], water.positions[k]) for k in ([0, 2], [1])]
     assert mark.value == pytest.approx(sum(l.energy for l in predict(potentials[1], alone)))
 
@@ -84,9 +86,11 @@ def test_the_limit_of_a_reference_is_that_of_its_separated_fragments(potentials)
 def test_an_ensemble_is_its_mean_with_its_standard_deviation(potentials, pair):
     found = probes.scan(Ensemble(potentials), pair, reference=potentials[0])
     each = np.array([[l.energy for l in predict(p, list(pair.structures))] for p in potentials])
-    curve = found.panel("energy").series[0]
+    _, band, curve, _ = found.panels["energy"].marks
     np.testing.assert_allclose(curve.y, each.mean(axis=0), rtol=1e-14)
-    np.testing.assert_allclose(curve.spread, each.std(axis=0, ddof=1), atol=1e-11)
+    deviation = each.std(axis=0, ddof=1)
+    np.testing.assert_allclose(band.high - band.low, 2.0 * deviation, atol=1e-11)
+    np.testing.assert_allclose(band.high + band.low, 2.0 * curve.y, rtol=1e-14)
     assert found["energy_spread"] == pytest.approx(1e3 * each.std(axis=0, ddof=1).mean(), rel=1e-6)
     assert 0.0 <= found["within_two_spreads"] <= 1.0
 
@@ -103,13 +107,13 @@ def test_a_reference_that_fails_leaves_a_gap(pair):
     found = probes.scan(harmonic(), pair, reference=Fails(harmonic().u, harmonic().slope))
     assert found["reference_failed"] == 10
     assert found["energy_rmse"] == pytest.approx(0.0)
-    assert found.to_json()["panels"]["energy"]["series"][1]["y"][-1] is None
+    assert found.to_json()["panels"]["energy"]["marks"][-1]["y"][-1] is None
 
 
 def test_the_histogram_is_of_the_coordinate_in_the_training_data(potentials, pair):
     training = [Structure(np.array([1, 8, 1]), np.array([[0.0] * 3, [0.9, 0, 0], [0, 7.0, 0]]))]
-    sample = probes.scan(potentials[0], pair, training=training).panel("energy").sample
-    np.testing.assert_allclose(sample, [0.9])
+    covered = probes.scan(potentials[0], pair, training=training).panels["energy"].marks[0]
+    np.testing.assert_allclose(covered.values, [0.9])
 
 
 def test_panels_of_subjects_are_laid_over_one_reference(potentials, pair):
@@ -117,5 +121,7 @@ def test_panels_of_subjects_are_laid_over_one_reference(potentials, pair):
         probes.scan(probes.surface(p, name), pair, reference=potentials[2])
         for p, name in zip(potentials[:2], "ab", strict=True)
     ]
-    (panel,) = probes.overlay(results)
-    assert [curve.name for curve in panel.series] == ["a", "reference", "b"]
+    figure = probes.overlay(results)
+    (panel,) = figure.panels
+    assert [curve.name for curve in figure.legend] == ["a", "b", "reference"]
+    assert panel.zero == results[0].panels["energy"].zero

@@ -110,7 +110,7 @@ def test_random_directions_of_a_stiffer_surface_have_its_ratio():
     stiff = probes.directions(harmonic(2.0 * STIFFNESS), WATER, reference=harmonic(), n=3)
     assert stiff["curvature_ratio"] == pytest.approx(2.0)
     assert stiff["third_derivative_ratio"] == pytest.approx(2.0)
-    mine, theirs = stiff.panel("directions").series
+    mine, theirs = stiff.panels["directions"].marks
     np.testing.assert_allclose(mine.y, 2.0 * theirs.y)
 
 
@@ -138,7 +138,7 @@ def test_bonds_are_scanned_from_half_to_twice_their_covalent_radii():
     found = probes.bond_smoothness(harmonic(), methanol, harmonic())
     assert found["bonds"] == 1  # the rest is to hydrogen
     assert found["fsd"] == found["energy_mae"] == found["forces_mae"] == 0.0
-    lengths = found.panels[0].series[0].x
+    lengths = next(iter(found.panels.values())).marks[0].x
     assert (lengths[0], lengths[-1]) == (pytest.approx(0.71), pytest.approx(2.84))
     assert len(lengths) == 100
     rough = probes.bond_smoothness(rippled(0.5, 0.2), methanol, harmonic())

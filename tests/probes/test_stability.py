@@ -62,7 +62,7 @@ def test_temperatures_must_ascend():
 def test_a_model_runs_with_its_plan(potentials):
     found = probes.stability(potentials[0], PAIR, temperatures=[300.0], steps=10)
     assert abs(found["drift"]) < 1.0
-    assert {panel.name for panel in found.panels} == {"drift", "survival"}
+    assert set(found.panels) == {"drift", "survival"}
 
 
 def test_counts_are_those_of_the_design_and_times_are_positive(potentials):

@@ -2,6 +2,8 @@
 
 import pytest
 
+from multiace.report import Column, Page, Section, Table, write_page
+
 from .browser import OpenPage, open_browser
 
 DESKTOP = {"width": 1280, "height": 900}
@@ -79,6 +81,35 @@ def test_a_table_is_saved_as_it_would_be_written(shown):
         shown.page.click('#errors button[data-save="errors.csv"]')
     assert download.value.suggested_filename == "errors.csv"
     assert download.value.path().read_text(encoding="utf-8").startswith("run,state,parameters")
+
+
+def test_a_table_wider_than_the_paper_is_printed_in_parts(shown, tmp_path):
+    columns = (Column("pooling"), Column("radial"))
+    columns += tuple(Column(f"number_{k}", "eV", group=f"part {k // 9}") for k in range(40))
+    rows = tuple(("mean", f"MLP {row}", *(float(k) for k in range(40))) for row in range(3))
+    slim = Table("slim", "Slim", columns[:3], tuple(row[:3] for row in rows))
+    sections = (Section("Probes", (Table("wide", "Wide", columns, rows), slim)),)
+    path = write_page(Page("A", "b", sections), tmp_path)
+    opened = OpenPage(shown.page.context.browser, path, viewport=DESKTOP, color_scheme="light")
+    tables = opened.page.locator("#wide table")
+    names = """(tables) => tables.map((table) =>
+        [...table.tHead.rows[1].cells].map((cell) => cell.textContent))"""
+    (whole,) = tables.evaluate_all(names)
+    opened.page.evaluate("window.dispatchEvent(new Event('beforeprint'))")
+    parts = tables.evaluate_all(names)
+    assert len(parts) > 1
+    assert [part[:2] for part in parts] == [whole[:2]] * len(parts)
+    assert [name for part in parts for name in part[2:]] == whole[2:]
+    spans = """(tables) => tables.map((table) =>
+        [...table.tHead.rows[0].cells].reduce((sum, cell) => sum + cell.colSpan, 0))"""
+    assert tables.evaluate_all(spans) == [len(part) for part in parts]
+    beyond = """(tables) => tables.some((table) =>
+        table.offsetWidth > table.parentElement.clientWidth)"""
+    assert not tables.evaluate_all(beyond)
+    assert opened.page.locator("#slim table").count() == 1
+    opened.page.evaluate("window.dispatchEvent(new Event('afterprint'))")
+    assert tables.evaluate_all(names) == [whole]
+    assert opened.complaints == []
 
 
 def test_it_prints_in_the_light_theme(shown):

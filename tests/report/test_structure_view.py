@@ -73,7 +73,8 @@ def test_elements_have_colours_of_their_own():
 
 
 def test_a_crystal_is_drawn_with_its_cell(tmp_path):
-    png, svg = save_view(StructureView("cell", "A cell", (Frame(crystal(), "Si"),)), tmp_path)
+    png, svg = tmp_path / "cell.png", tmp_path / "cell.svg"
+    save_view(StructureView("cell", "A cell", (Frame(crystal(), "Si"),)), png, svg)
     assert png.read_bytes().startswith(b"\x89PNG")
     assert svg.read_text(encoding="utf-8").count("<path") > 12
 

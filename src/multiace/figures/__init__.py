@@ -1,4 +1,4 @@
-"""Figures as plain data, their colours, and files of them: for probes, reports and studies."""
+"""Figures as plain data, for probes, reports and studies; `static` draws them in files."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from multiace.figures.figure import (
     Mark,
     Panel,
     Points,
+    Position,
     Ribbon,
     Span,
 )
 from multiace.figures.palette import series_colour, series_dash
-from multiace.figures.static import save_figure
 
 __all__ = [
     "Axis",
@@ -30,9 +30,9 @@ __all__ = [
     "Mark",
     "Panel",
     "Points",
+    "Position",
     "Ribbon",
     "Span",
-    "save_figure",
     "series_colour",
     "series_dash",
 ]

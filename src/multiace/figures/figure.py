@@ -4,11 +4,12 @@
 |---|---|
 | `Line` | values against a coordinate |
 | `Points` | the same without a line, with errors where there are any |
-| `Ribbon` | the range between two curves |
+| `Ribbon` | the range between two curves, such as a band of uncertainty |
 | `Density` | counts of a histogram in two dimensions, on a logarithmic scale |
 | `Coverage` | the histogram of what was trained on, along the bottom, and its range shaded |
 | `Span` | a shaded range of the horizontal axis |
 | `Level` | a horizontal line with its name |
+| `Position` | a vertical line with its name |
 | `Diagonal` | where prediction and reference are equal |
 """
 
@@ -36,9 +37,11 @@ class Axis:
 
     Args:
         label: the quantity with its unit in parentheses.
-        log: logarithmic instead of linear.
-        limits: ends of the axis; default: those of the data.
+        log: logarithmic instead of linear; values that are not positive are gaps.
+        limits: ends of the axis; default: around the data, see `multiace.figures.limits`.
         ticks: names at the positions 0, 1, 2, ... of an axis of categories.
+        follows: name of the marks that it has to hold, with lines across the panel; of the others,
+            those that run away leave it. Default: it holds all of them.
 
     Raises:
         ValueError: a logarithmic axis that reaches 0 or below.
@@ -48,6 +51,7 @@ class Axis:
     log: bool = False
     limits: tuple[float, float] | None = None
     ticks: tuple[str, ...] = ()
+    follows: str = ""
 
     def __post_init__(self) -> None:
         if self.log and self.limits is not None and min(self.limits) <= 0.0:
@@ -63,13 +67,13 @@ class Axis:
         return self.limits
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Line:
     """Values against a coordinate, joined.
 
     Args:
         x: coordinate.
-        y: values.
+        y: values; nan leaves a gap.
         name: what the legend calls it; empty: not in the legend.
         colour: a name of `palette`.
         dash: one of `palette.DASHES`.
@@ -91,7 +95,7 @@ class Line:
             raise ValueError(f"{self.dash!r} is not a dash. Use one of {', '.join(DASHES)}.")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Points:
     """Dots, with the half-lengths of error bars where there are any.
 
@@ -125,7 +129,7 @@ class Points:
                 raise ValueError(f"{len(words)} {kind} cannot belong to {len(self.x)} points.")
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Ribbon:
     """The range between two curves, such as that of several seeds.
 
@@ -186,23 +190,28 @@ class Coverage:
     """What data cover of a coordinate.
 
     Args:
-        values: of the coordinate.
+        values: of the coordinate; those beyond the axis are left out.
         label: what covers it.
-        cells: of the histogram along the bottom.
+        cells: of the histogram along the bottom of the whole axis.
     """
 
     values: Values
     label: str = "training data"
-    cells: int = 24
+    cells: int = 40
 
-    @property
-    def histogram(self) -> tuple[Float64[np.ndarray, " cells"], Float64[np.ndarray, " edges"]]:
-        """Heights, at most 1, and edges of the cells."""
-        counts, edges = np.histogram(self.values, bins=self.cells)
-        return counts / counts.max(), edges
+    def within(self, limits: tuple[float, float]) -> Values:
+        """Return the values on an axis."""
+        return self.values[(self.values >= limits[0]) & (self.values <= limits[1])]
+
+    def histogram(
+        self, limits: tuple[float, float]
+    ) -> tuple[Float64[np.ndarray, " cells"], Float64[np.ndarray, " edges"]]:
+        """Return heights, at most 1, and edges of the cells of an axis."""
+        counts, edges = np.histogram(self.values, bins=self.cells, range=limits)
+        return counts / max(counts.max(), 1), edges
 
     def label_place(
-        self, limits: tuple[float, float] | None
+        self, limits: tuple[float, float]
     ) -> tuple[float, Literal["left", "center", "right"]]:
         """Return where the label stands and which of its ends, so that the axis has room for it.
 
@@ -210,11 +219,12 @@ class Coverage:
             >>> Coverage(np.array([1.0, 2.0])).label_place((0.9, 5.0))
             (1.0, 'left')
         """
-        low, high = float(self.values.min()), float(self.values.max())
-        middle = (low + high) / 2
-        if limits is not None and middle < limits[0] + (limits[1] - limits[0]) / 3:
+        values = self.within(limits)
+        low, high = float(values.min()), float(values.max())
+        middle, third = (low + high) / 2, (limits[1] - limits[0]) / 3
+        if middle < limits[0] + third:
             return low, "left"
-        if limits is not None and middle > limits[1] - (limits[1] - limits[0]) / 3:
+        if middle > limits[1] - third:
             return high, "right"
         return middle, "center"
 
@@ -237,11 +247,19 @@ class Level:
 
 
 @dataclass(frozen=True)
+class Position:
+    """A vertical line with its name."""
+
+    value: float
+    label: str = ""
+
+
+@dataclass(frozen=True)
 class Diagonal:
     """The line y = x."""
 
 
-Mark = Line | Points | Ribbon | Density | Coverage | Span | Level | Diagonal
+Mark = Line | Points | Ribbon | Density | Coverage | Span | Level | Position | Diagonal
 
 
 @dataclass(frozen=True)
@@ -254,6 +272,8 @@ class Panel:
         y: vertical axis.
         marks: drawn one over the other, in this order.
         square: equal scales on both axes, as parity plots need.
+        zero: what is drawn as 0 of the vertical axis, such as a sum of E0: marks and limits are
+            given without it.
     """
 
     title: str
@@ -261,6 +281,7 @@ class Panel:
     y: Axis
     marks: tuple[Mark, ...]
     square: bool = False
+    zero: float = 0.0
 
 
 @dataclass(frozen=True)

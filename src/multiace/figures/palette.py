@@ -9,15 +9,16 @@
 | paper | the ground |
 | series-0 .. series-5 | models or runs, the same in every figure |
 
-The six series remain distinct for colour-blind readers.
+The six series and the ink remain distinct for readers with protanopia, deuteranopia and tritanopia,
+and stand out from their ground by a contrast of at least 3.
 
-Source: Okabe and Ito, Color Universal Design (2008); Tol, Colour Schemes (2021).
+Source: Okabe and Ito, Color Universal Design (2008), for the first three; WCAG 2.2, for contrast.
 """
 
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Final, Literal
 
 N_SERIES: Final = 6
 """Series with a colour of their own; later ones repeat the colours with other dashes."""
@@ -25,18 +26,20 @@ N_SERIES: Final = 6
 DASHES: Final = ("solid", "dash", "dot", "dashdot")
 """Dashes of the first six series, the next six, and so on."""
 
+Theme = Literal["light", "dark", "print"]
+
 LIGHT: Final = {
     "ink": "#16191d",
     "muted": "#5c6570",
     "grid": "#e6e9ed",
     "shade": "#c9ced6",
     "paper": "#ffffff",
-    "series-0": "#0072B2",
-    "series-1": "#D55E00",
-    "series-2": "#009E73",
-    "series-3": "#AA4499",
-    "series-4": "#882255",
-    "series-5": "#56B4E9",
+    "series-0": "#0072b2",
+    "series-1": "#d55e00",
+    "series-2": "#009e73",
+    "series-3": "#b0307a",
+    "series-4": "#7a1150",
+    "series-5": "#6e5000",
 }
 DARK: Final = {
     "ink": "#eef1f5",
@@ -44,13 +47,19 @@ DARK: Final = {
     "grid": "#2a313a",
     "shade": "#46505d",
     "paper": "#14181d",
-    "series-0": "#4ba3e3",
-    "series-1": "#ff8a3d",
-    "series-2": "#2cc295",
-    "series-3": "#e08bd0",
-    "series-4": "#e0628f",
-    "series-5": "#a5d8f6",
+    "series-0": "#6c86ff",
+    "series-1": "#f08a24",
+    "series-2": "#5fcfb0",
+    "series-3": "#a874b4",
+    "series-4": "#e0504c",
+    "series-5": "#ffd44a",
 }
+THEMES: Final[dict[Theme, dict[str, str]]] = {
+    "light": LIGHT,
+    "dark": DARK,
+    "print": LIGHT | {"ink": "#000000", "muted": "#444444", "shade": "#d0d0d0"},
+}
+"""Colours for a light or dark screen, and for paper."""
 
 
 def series_colour(index: int) -> str:

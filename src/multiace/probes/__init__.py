@@ -1,7 +1,7 @@
 """Probes of a potential-energy surface: each returns numbers, tables and curves.
 
 A probe takes a model file, a `Potential`, an `Ensemble` or an ASE calculator where it makes sense,
-and returns a `ProbeResult`. `multiace.probes.figures` draws it.
+and returns a `ProbeResult`. `overlay` makes a figure of it, or of several.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from multiace.probes.cost import cost
 from multiace.probes.cutoff import cutoff
 from multiace.probes.diatomics import dimers
 from multiace.probes.locality import locality
-from multiace.probes.result import Mark, Number, Panel, ProbeResult, Series, Table, combine, overlay
+from multiace.probes.result import REFERENCE, Number, ProbeResult, Table, combine, overlay
 from multiace.probes.roughness import directions, roughness
 from multiace.probes.scan import scan
 from multiace.probes.smoothness import smoothness
@@ -22,12 +22,10 @@ from multiace.probes.surface import CalculatorSurface, Surface, surface
 from multiace.probes.symmetry import symmetry
 
 __all__ = [
+    "REFERENCE",
     "CalculatorSurface",
-    "Mark",
     "Number",
-    "Panel",
     "ProbeResult",
-    "Series",
     "Surface",
     "Table",
     "body_order",

@@ -7,10 +7,11 @@ import numpy as np
 from multiace.analysis.body_order import BodyOrders, body_orders, orders_of_subsets, subsets_of
 from multiace.analysis.site_terms import terms_of_atoms
 from multiace.design.describe import body_orders as described_body_orders
+from multiace.figures.figure import Axis, Line, Panel
 from multiace.geometry import Structure, neighbour_list
 from multiace.potential import Potential
 from multiace.probes.paths import Path
-from multiace.probes.result import Number, Panel, ProbeResult, Series, Table
+from multiace.probes.result import Number, ProbeResult, Table
 from multiace.probes.surface import Subject, energies_of, potential_of, surface
 
 ABSENT = 1e-9
@@ -64,21 +65,22 @@ def body_order(
         tuple((int(k), *(float(orders[term][k - 1]) for term in shown)) for k in n),
     )
     curves = tuple(
-        Series(
-            found.name if term == "total" else term,
+        Line(
             n.astype(float),
-            np.where(orders[term] > 0.0, orders[term], np.nan),
-            role="subject" if term == "total" else "part",
+            orders[term],
+            name=found.name if term == "total" else term,
+            markers=True,
         )
         for term in sorted(shown, key=lambda term: term != "total")
     )
-    panel = Panel("body_order", "n-body energies", "n", "max |Vₙ| (eV)", curves, log_y=True)
+    axes = Axis("n"), Axis("max |Vₙ| (eV)", log=True)
+    panel = Panel("n-body energies", *axes, curves)
     return ProbeResult(
         "body-order",
         found.name,
         tuple(_numbers(orders, shown, potential)),
         (table,),
-        (panel,),
+        {"body_order": panel},
         {"atoms": cluster.n_atoms, "elements": cluster.numbers.tolist()},
     )
 
@@ -100,10 +102,9 @@ def contributions(subject: Subject, path: Path) -> ProbeResult:
     terms = np.stack([t.sum(axis=0) for t in terms_of_atoms(potential, path.structures)])
     columns = {name: terms[:, k] for k, name in enumerate(potential.terms) if name != "E0"}
     total = terms[:, 1:].sum(axis=1)
-    curves = [Series(found.name, path.coordinate, total - total[0])]
+    curves = [Line(path.coordinate, total - total[0], name=found.name)]
     curves += [
-        Series(name, path.coordinate, values - values[0], role="part")
-        for name, values in columns.items()
+        Line(path.coordinate, values - values[0], name=name) for name, values in columns.items()
     ]
     numbers = tuple(
         Number(f"{name}_change", float(np.ptp(values)), "eV", f"largest less smallest {name}")
@@ -118,15 +119,10 @@ def contributions(subject: Subject, path: Path) -> ProbeResult:
             for k, s in enumerate(path.coordinate)
         ),
     )
-    panel = Panel(
-        "contributions",
-        f"{path.title}: terms",
-        path.label,
-        "energy less that of the first point (eV)",
-        tuple(curves),
-    )
+    axes = Axis(path.label), Axis("energy less that of the first point (eV)")
+    panels = {"contributions": Panel(f"{path.title}: terms", *axes, tuple(curves))}
     settings = {"path": path.title, "terms": list(columns)}
-    return ProbeResult("contributions", found.name, numbers, (table,), (panel,), settings)
+    return ProbeResult("contributions", found.name, numbers, (table,), panels, settings)
 
 
 def nearest_atoms(structure: Structure, atoms: int, centre: int | None = None) -> Structure:

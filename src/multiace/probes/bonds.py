@@ -8,9 +8,10 @@ import numpy as np
 from ase.data import covalent_radii
 from jaxtyping import Float64
 
+from multiace.figures.figure import Axis, Line, Panel
 from multiace.geometry import Structure
 from multiace.probes.paths import Path, PathError, bond, bonds
-from multiace.probes.result import Number, Panel, ProbeResult, Series, Table, Value
+from multiace.probes.result import Number, ProbeResult, Table, Value
 from multiace.probes.surface import (
     Subject,
     Surface,
@@ -136,7 +137,12 @@ def bond_smoothness(
     settings = {"bonds": len(scans), "points": POINTS, "reference": other.name}
     numbers = (*numbers, Number("bonds", len(scans), "", "bonds scanned"))
     return ProbeResult(
-        "bonds", found.name, numbers, (table,), tuple(panel for _, panel in scans), settings
+        "bonds",
+        found.name,
+        numbers,
+        (table,),
+        {panel.title: panel for _, panel in scans},
+        settings,
     )
 
 
@@ -172,9 +178,9 @@ def _scan_bond(found: Surface, other: Surface, path: Path) -> tuple[tuple[Value,
         float(np.abs(energies - rest).mean()),
         float(np.abs(forces - others).mean()),
     )
-    ratio = Series(found.name, lengths, fsd.log_ratio)
-    panel = Panel(path.title, path.title, path.label, "log |ΔF|² / |ΔF ref|²", (ratio,))
-    return row, panel
+    ratio = Line(lengths, fsd.log_ratio, name=found.name)
+    axes = Axis(path.label), Axis("log |ΔF|² / |ΔF ref|²")
+    return row, Panel(path.title, *axes, (ratio,))
 
 
 def _log_size(deviations: np.ndarray) -> np.ndarray:

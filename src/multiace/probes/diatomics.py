@@ -13,9 +13,10 @@ from scipy.signal import find_peaks
 from scipy.stats import spearmanr
 
 from multiace.elements import symbol_of
+from multiace.figures.figure import Axis, Coverage, Level, Line, Mark, Panel
 from multiace.geometry import Structure
 from multiace.probes.paths import Path, dimer
-from multiace.probes.result import Mark, Number, Panel, ProbeResult, Series, Table
+from multiace.probes.result import Number, ProbeResult, Table, reference_line
 from multiace.probes.surface import (
     Subject,
     Surface,
@@ -192,7 +193,7 @@ def dimers(
         pairs = all_pairs(found.elements)
     other = None if reference is None else surface(reference)
     curves = [_curve(found, first, second, training) for first, second in pairs]
-    panels = tuple(_panel(found, curve, other) for curve in curves)
+    panels = {curve.name: _panel(found, curve, other) for curve in curves}
     return ProbeResult(
         "dimers",
         found.name,
@@ -292,25 +293,21 @@ def _table(curves: Sequence[_Curve]) -> Table:
 
 
 def _panel(found: Surface, curve: _Curve, reference: Surface | None) -> Panel:
-    series = [Series(found.name, curve.path.coordinate, curve.energies)]
+    marks: list[Mark] = [] if curve.sample is None else [Coverage(curve.sample)]
+    marks += [
+        Level(curve.limit, "Σ E0"),
+        Line(curve.path.coordinate, curve.energies, name=found.name),
+    ]
     seen = [curve.energies]
     if reference is not None:
         energies = energies_of(reference.attempt(curve.path.structures))
-        series.append(Series("reference", curve.path.coordinate, energies, role="reference"))
+        marks.append(reference_line(curve.path.coordinate, energies))
         seen.append(energies)
     low = min(float(np.nanmin(energies)) for energies in seen) - curve.limit
     well = max(-low, 0.5)
-    return Panel(
-        name=curve.name,
-        title=curve.path.title,
-        x_label=curve.path.label,
-        y_label="energy − Σ E0 (eV)",
-        series=tuple(series),
-        marks=(Mark("y", curve.limit, "Σ E0"),),
-        sample=curve.sample,
-        zero=curve.limit,
-        y_range=(low - 0.3 * well, 1.2 * well),
-    )
+    limits = curve.limit + low - 0.3 * well, curve.limit + 1.2 * well
+    axes = Axis(curve.path.label), Axis("energy − Σ E0 (eV)", limits=limits)
+    return Panel(curve.path.title, *axes, tuple(marks), zero=curve.limit)
 
 
 def _jumps(steps: np.ndarray) -> tuple[float, int]:

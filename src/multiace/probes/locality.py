@@ -7,9 +7,10 @@ from jaxtyping import Float64
 
 from multiace.analysis.gradients import hessians
 from multiace.analysis.locality import influence
+from multiace.figures.figure import Axis, Line, Panel, Position
 from multiace.geometry import Structure
 from multiace.probes.paths import numerical_hessian
-from multiace.probes.result import Mark, Number, Panel, ProbeResult, Series, Table, Value
+from multiace.probes.result import Number, ProbeResult, Table, Value
 from multiace.probes.surface import Subject, Surface, surface
 
 WEAK = 1e-3
@@ -73,7 +74,7 @@ def locality(subject: Subject, structure: Structure) -> ProbeResult:
         found.name,
         tuple(numbers),
         tuple(tables),
-        tuple(_panels(found, r, forces, energies, terms)),
+        _panels(found, r, forces, energies, terms),
         {"atoms": structure.n_atoms, "largest distance (Å)": float(r.max())},
     )
 
@@ -153,37 +154,22 @@ def _panels(
     forces: np.ndarray,
     energies: np.ndarray | None,
     terms: dict[str, np.ndarray],
-) -> list[Panel]:
-    marks = [] if found.cutoff is None else [Mark("x", found.cutoff, "cutoff")]
+) -> dict[str, Panel]:
+    marks = [] if found.cutoff is None else [Position(found.cutoff, "cutoff")]
     if found.potential is not None and found.potential.design.last_readout > 1:
         field = found.potential.design.last_readout * found.potential.cutoff
-        marks.append(Mark("x", field, "receptive field"))
-    curves = [Series(found.name, *_binned(r, forces))]
+        marks.append(Position(field, "receptive field"))
+    curves = [Line(*_binned(r, forces), name=found.name)]
     if len(terms) > 1:
-        curves += [Series(name, *_binned(r, each), role="part") for name, each in terms.items()]
-    panels = [
-        Panel(
-            "force_response",
-            "Response of forces",
-            "distance (Å)",
-            "largest |dFᵢ/drⱼ| (eV/Å²)",
-            tuple(curves),
-            marks=tuple(marks),
-            log_y=True,
-        )
-    ]
+        curves += [Line(*_binned(r, each), name=name) for name, each in terms.items()]
+    distance = Axis("distance (Å)")
+    response = Axis("largest |dFᵢ/drⱼ| (eV/Å²)", log=True)
+    panels = {"force_response": Panel("Response of forces", distance, response, (*marks, *curves))}
     if energies is not None:
-        panels.append(
-            Panel(
-                "energy_response",
-                "Response of the energies of atoms",
-                "distance (Å)",
-                "largest |dEᵢ/drⱼ| (eV/Å)",
-                (Series(found.name, *_binned(r, energies)),),
-                marks=tuple(marks),
-                log_y=True,
-            )
-        )
+        response = Axis("largest |dEᵢ/drⱼ| (eV/Å)", log=True)
+        curve = Line(*_binned(r, energies), name=found.name)
+        title = "Response of the energies of atoms"
+        panels["energy_response"] = Panel(title, distance, response, (*marks, curve))
     return panels
 
 

@@ -3,14 +3,32 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Any, Literal
+from dataclasses import dataclass, field, fields, replace
+from typing import Any
 
 import numpy as np
-from jaxtyping import Float64
+
+from multiace.figures.figure import (
+    Axis,
+    Coverage,
+    Figure,
+    Line,
+    Mark,
+    Panel,
+    Points,
+    Ribbon,
+    Values,
+)
+from multiace.figures.palette import series_colour, series_dash
 
 Value = float | int | str | bool | None
+
+REFERENCE = "reference"
+"""Name of what a subject is compared with, in figures."""
+
+Curve = Line | Points | Ribbon
 
 
 @dataclass(frozen=True)
@@ -48,73 +66,6 @@ class Table:
 
 
 @dataclass(frozen=True, eq=False)
-class Series:
-    """One curve of a panel.
-
-    Args:
-        name: its label; the same name is the same thing in every panel.
-        x: abscissa.
-        y: ordinate; nan leaves a gap.
-        spread: half the width of a band around the curve, or None.
-        role: what is compared (`subject`), what with (`reference`), or a part of it (`part`).
-        style: a line, or points.
-    """
-
-    name: str
-    x: Float64[np.ndarray, " points"]
-    y: Float64[np.ndarray, " points"]
-    spread: Float64[np.ndarray, " points"] | None = None
-    role: Literal["subject", "reference", "part"] = "subject"
-    style: Literal["line", "points"] = "line"
-
-
-@dataclass(frozen=True)
-class Mark:
-    """A line across a panel, such as a limit or a cutoff.
-
-    Args:
-        axis: the axis that it is a value of.
-        value: where.
-        label: what it is.
-    """
-
-    axis: Literal["x", "y"]
-    value: float
-    label: str
-
-
-@dataclass(frozen=True, eq=False)
-class Panel:
-    """What one pair of axes shows; `multiace.probes.figures` draws it.
-
-    Args:
-        name: key in JSON; panels of one name can be laid over each other.
-        title: what is seen.
-        x_label: abscissa, with its unit.
-        y_label: ordinate, with its unit.
-        series: the curves.
-        marks: limits.
-        sample: values of the abscissa in the training data, drawn as a histogram.
-        zero: what is subtracted from every ordinate when drawn, such as the sum of E0.
-        log_y: whether the ordinate is logarithmic.
-        follow: names of the series that the range of the ordinate must hold; others may leave it.
-        y_range: range of the ordinate after the zero, or None for all that there is.
-    """
-
-    name: str
-    title: str
-    x_label: str
-    y_label: str
-    series: tuple[Series, ...]
-    marks: tuple[Mark, ...] = ()
-    sample: Float64[np.ndarray, " samples"] | None = None
-    zero: float = 0.0
-    log_y: bool = False
-    follow: tuple[str, ...] = ()
-    y_range: tuple[float, float] | None = None
-
-
-@dataclass(frozen=True, eq=False)
 class ProbeResult:
     """What one probe found for one subject.
 
@@ -123,7 +74,8 @@ class ProbeResult:
         subject: name of the model, ensemble or calculator.
         numbers: results by name.
         tables: details in rows.
-        panels: details as curves.
+        panels: details as curves, by name. A curve is named after the subject, `REFERENCE` or the
+            part of the subject that it shows; `overlay` colours them.
         settings: what it was asked for; plain data.
 
     Example:
@@ -137,7 +89,7 @@ class ProbeResult:
     subject: str
     numbers: tuple[Number, ...]
     tables: tuple[Table, ...] = ()
-    panels: tuple[Panel, ...] = ()
+    panels: dict[str, Panel] = field(default_factory=dict)
     settings: dict[str, Any] = field(default_factory=dict)
 
     def __getitem__(self, name: str) -> Any:
@@ -156,12 +108,12 @@ class ProbeResult:
         """Return a table by its name."""
         return next(table for table in self.tables if table.name == name)
 
-    def panel(self, name: str) -> Panel:
-        """Return a panel by its name."""
-        return next(panel for panel in self.panels if panel.name == name)
-
     def to_json(self) -> dict[str, Any]:
-        """Return plain data for JSON; what is not finite is null."""
+        """Return plain data for JSON; what is not finite is null.
+
+        A panel has the fields of `multiace.figures.figure.Panel`, and each mark those of its
+        `kind`; fields that have their default are left out.
+        """
         return {
             "probe": self.probe,
             "subject": self.subject,
@@ -171,7 +123,7 @@ class ProbeResult:
                 for n in self.numbers
             },
             "tables": {table.name: _table_to_json(table) for table in self.tables},
-            "panels": {panel.name: _panel_to_json(panel) for panel in self.panels},
+            "panels": {name: _fields(panel) for name, panel in self.panels.items()},
         }
 
 
@@ -198,54 +150,87 @@ def combine(probe: str, parts: Mapping[str, ProbeResult]) -> ProbeResult:
             for number in part.numbers
         ),
         tuple(table for part in parts.values() for table in part.tables),
-        tuple(panel for part in parts.values() for panel in part.panels),
+        {name: panel for part in parts.values() for name, panel in part.panels.items()},
         {prefix: part.settings for prefix, part in parts.items()},
     )
 
 
-def overlay(results: Sequence[ProbeResult]) -> list[Panel]:
-    """Lay the panels of one probe of several subjects over each other, by name.
+def reference_line(x: Values, y: Values) -> Line:
+    """Return the dashed curve of what a subject is compared with."""
+    return Line(x, y, name=REFERENCE, dash="dash", width=1.4)
+
+
+def overlay(results: Sequence[ProbeResult]) -> Figure:
+    """Return the figure of a probe, the panels of its subjects laid over each other by name.
 
     Curves of the reference come once. The zero is that of the first subject, so that differences
-    between subjects are seen.
+    between subjects are seen. A name has one colour and dash in all panels.
 
     Args:
         results: of the same probe with the same settings.
 
+    Raises:
+        ValueError: no result has a panel.
+
     Example:
-        >>> curve = Series("a", np.arange(2.0), np.zeros(2))
-        >>> panel = Panel("energy", "", "r (Å)", "E (eV)", (curve,))
-        >>> a, b = (ProbeResult("scan", name, (), panels=(panel,)) for name in "ab")
-        >>> [series.name for series in overlay([a, b])[0].series]
-        ['a', 'b']
+        >>> from multiace.figures import Axis
+        >>> results = []
+        >>> for name in "ab":
+        ...     curve = Line(np.arange(2.0), np.zeros(2), name=name)
+        ...     panel = Panel("", Axis("r (Å)"), Axis("E (eV)"), (curve,))
+        ...     results.append(ProbeResult("scan", name, (), panels={"energy": panel}))
+        >>> [(mark.name, mark.colour) for mark in overlay(results).legend]
+        [('a', 'series-0'), ('b', 'series-1')]
     """
-    if len(results) == 1:
-        return list(results[0].panels)
-    names = list(dict.fromkeys(panel.name for result in results for panel in result.panels))
-    return [_overlaid(name, results) for name in names]
+    names = list(dict.fromkeys(name for result in results for name in result.panels))
+    panels = [_overlaid(name, results) for name in names]
+    curves = [mark for panel in panels for mark in panel.marks if isinstance(mark, Curve)]
+    subjects = [result.subject for result in results]
+    known = dict.fromkeys([*subjects, *(curve.name for curve in curves)])
+    order = {name: index for index, name in enumerate(n for n in known if n != REFERENCE)}
+    coloured = tuple(
+        replace(panel, marks=tuple(_coloured(mark, order) for mark in panel.marks))
+        for panel in panels
+    )
+    probe = results[0].probe
+    return Figure(re.sub(r"[^a-z0-9]+", "_", probe.lower()), probe, coloured)
 
 
 def _overlaid(name: str, results: Sequence[ProbeResult]) -> Panel:
-    found = [(r, panel) for r in results for panel in r.panels if panel.name == name]
+    found = [(r.subject, r.panels[name]) for r in results if name in r.panels]
     first = found[0][1]
-    series: dict[str, Series] = {}
-    for result, panel in found:
-        for curve in panel.series:
-            label = _label(curve, result.subject)
-            series.setdefault(label, replace(curve, name=label))
-    marks = dict.fromkeys(mark for _, panel in found for mark in panel.marks)
-    ranges = [panel.y_range for _, panel in found if panel.y_range is not None]
-    y_range = None
-    if ranges:
-        y_range = (min(low for low, _ in ranges), max(high for _, high in ranges))
-    return replace(first, series=tuple(series.values()), marks=tuple(marks), y_range=y_range)
+    marks: dict[object, Mark] = {}
+    for subject, panel in found:
+        for mark in panel.marks:
+            named = _named(mark, subject) if len(results) > 1 else mark
+            marks.setdefault(_identity(named), named)
+    in_front = sorted(marks.values(), key=lambda mark: _identity(mark) == (type(mark), REFERENCE))
+    given = [panel.y.limits for _, panel in found if panel.y.limits is not None]
+    limits = (min(low for low, _ in given), max(high for _, high in given)) if given else None
+    return replace(first, marks=tuple(in_front), y=replace(first.y, limits=limits))
 
 
-def _label(curve: Series, subject: str) -> str:
-    """Name a curve where there are several subjects."""
-    if curve.role == "subject":
-        return subject
-    return curve.name if curve.role == "reference" else f"{subject}: {curve.name}"
+def _named(mark: Mark, subject: str) -> Mark:
+    """Name a curve where there are several subjects: a part after its subject too."""
+    if not isinstance(mark, Curve) or mark.name in (subject, REFERENCE):
+        return mark
+    return replace(mark, name=f"{subject}: {mark.name}")
+
+
+def _identity(mark: Mark) -> object:
+    """Return what two marks have in common of which one is enough."""
+    if isinstance(mark, Curve):
+        return type(mark), mark.name
+    return (type(mark), mark.label) if isinstance(mark, Coverage) else mark
+
+
+def _coloured(mark: Mark, order: dict[str, int]) -> Mark:
+    if not isinstance(mark, Curve) or mark.name == REFERENCE:
+        return mark
+    index = order[mark.name]
+    if isinstance(mark, Line):
+        return replace(mark, colour=series_colour(index), dash=series_dash(index))
+    return replace(mark, colour=series_colour(index))
 
 
 def _plain(value: Any) -> Any:
@@ -262,30 +247,22 @@ def _table_to_json(table: Table) -> dict[str, Any]:
     }
 
 
-def _panel_to_json(panel: Panel) -> dict[str, Any]:
+def _fields(content: Any) -> dict[str, Any]:
+    """Return what a dataclass has besides defaults."""
+    values = {each.name: getattr(content, each.name) for each in fields(content)}
+    defaults = {each.name: each.default for each in fields(content)}
     return {
-        "title": panel.title,
-        "x_label": panel.x_label,
-        "y_label": panel.y_label,
-        "zero": panel.zero,
-        "log_y": panel.log_y,
-        "sample": None if panel.sample is None else _list(panel.sample),
-        "marks": [
-            {"axis": m.axis, "value": _plain(m.value), "label": m.label} for m in panel.marks
-        ],
-        "series": [
-            {
-                "name": s.name,
-                "role": s.role,
-                "style": s.style,
-                "x": _list(s.x),
-                "y": _list(s.y),
-                "spread": None if s.spread is None else _list(s.spread),
-            }
-            for s in panel.series
-        ],
+        name: _to_json(value)
+        for name, value in values.items()
+        if isinstance(value, np.ndarray) or value != defaults[name]
     }
 
 
-def _list(values: np.ndarray) -> list[Any]:
-    return [_plain(value) for value in values.tolist()]
+def _to_json(value: Any) -> Any:
+    if isinstance(value, Mark):
+        return {"kind": type(value).__name__, **_fields(value)}
+    if isinstance(value, Axis):
+        return _fields(value)
+    if isinstance(value, np.ndarray):
+        value = value.tolist()
+    return [_to_json(each) for each in value] if isinstance(value, list | tuple) else _plain(value)

@@ -9,9 +9,10 @@ import numpy as np
 from jaxtyping import Float64
 from scipy.signal import find_peaks
 
+from multiace.figures.figure import Axis, Line, Mark, Panel
 from multiace.geometry import Labels, Structure
 from multiace.probes.paths import Path, displacement
-from multiace.probes.result import Number, Panel, ProbeResult, Series
+from multiace.probes.result import Number, ProbeResult, reference_line
 from multiace.probes.scan import reference_labels
 from multiace.probes.surface import Subject, energies_of, forces_of, mean_labels, surface
 
@@ -102,7 +103,7 @@ def roughness(subject: Subject, path: Path, *, reference: Subject | None = None)
         "roughness",
         found.name,
         tuple(_numbers([mine], None if theirs is None else [theirs], unit)),
-        panels=(_panel(path, found.name, mine, theirs, unit),),
+        panels={"curvature": _panel(path, found.name, mine, theirs, unit)},
         settings={"path": path.title, "points": len(path.coordinate), "from forces": with_forces},
     )
 
@@ -143,14 +144,14 @@ def directions(
     theirs = None
     if other is not None:
         theirs = [derivatives(p, other.evaluate(p.structures), from_forces=True) for p in paths]
-    curves = [Series(found.name, steps, _over_directions(mine))]
+    curves: list[Mark] = [Line(steps, _over_directions(mine), name=found.name)]
     if theirs is not None:
-        curves.append(Series("reference", steps, _over_directions(theirs), role="reference"))
-    title, label = "Random directions", "root mean square of d³E/ds³ (eV/Å³)"
-    panel = Panel("directions", title, "displacement (Å)", label, tuple(curves))
+        curves.append(reference_line(steps, _over_directions(theirs)))
+    axes = Axis("displacement (Å)"), Axis("root mean square of d³E/ds³ (eV/Å³)")
+    panels = {"directions": Panel("Random directions", *axes, tuple(curves))}
     settings = {"directions": n, "amplitude (Å)": amplitude, "points": points, "seed": seed}
     numbers = tuple(_numbers(mine, theirs, "Å"))
-    return ProbeResult("directions", found.name, numbers, panels=(panel,), settings=settings)
+    return ProbeResult("directions", found.name, numbers, panels=panels, settings=settings)
 
 
 def _numbers(
@@ -181,11 +182,11 @@ def _numbers(
 def _panel(
     path: Path, name: str, mine: Derivatives, theirs: Derivatives | None, unit: str
 ) -> Panel:
-    series = [Series(name, path.coordinate, mine.curvature)]
+    marks: list[Mark] = [Line(path.coordinate, mine.curvature, name=name)]
     if theirs is not None:
-        series.append(Series("reference", path.coordinate, theirs.curvature, role="reference"))
-    label = f"d²E/ds² (eV/{unit}²)"
-    return Panel("curvature", f"{path.title}: curvature", path.label, label, tuple(series))
+        marks.append(reference_line(path.coordinate, theirs.curvature))
+    axes = Axis(path.label), Axis(f"d²E/ds² (eV/{unit}²)")
+    return Panel(f"{path.title}: curvature", *axes, tuple(marks))
 
 
 def _over_directions(found: Sequence[Derivatives]) -> Float64[np.ndarray, " points"]:

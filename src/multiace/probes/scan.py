@@ -9,9 +9,10 @@ from jaxtyping import Float64
 
 from multiace.elements import sorted_elements
 from multiace.ensemble import spread
+from multiace.figures.figure import Axis, Coverage, Level, Line, Mark, Panel, Points, Ribbon
 from multiace.geometry import Labels, Structure
 from multiace.probes.paths import Path
-from multiace.probes.result import Mark, Number, Panel, ProbeResult, Series
+from multiace.probes.result import REFERENCE, Number, ProbeResult, reference_line
 from multiace.probes.surface import (
     Subject,
     Surface,
@@ -21,6 +22,9 @@ from multiace.probes.surface import (
     surface,
 )
 from multiace.units import MEV
+
+MOST_DOTS = 80
+"""Points of a reference that are drawn as dots."""
 
 
 def scan(
@@ -58,25 +62,24 @@ def scan(
     labels = [mean_labels(each) for each in zip(*members, strict=True)]
     energies = energies_of(labels)
     expected = reference_labels(path, reference)
-    zero = _zero(found, path)
-    curves = [Series(found.name, path.coordinate, energies, _band(members))]
+    marks = [*_covered(path, training), *_limit(found, path, reference)]
+    band = _band(members)
+    if band is not None:
+        low, high = energies - band, energies + band
+        marks.append(Ribbon(path.coordinate, low, high, name=found.name))
+    marks.append(Line(path.coordinate, energies, name=found.name))
     if expected is not None:
-        style = "points" if len(path.coordinate) <= 80 else "line"
-        curves.append(
-            Series(
-                "reference", path.coordinate, energies_of(expected), role="reference", style=style
-            )
-        )
+        theirs = energies_of(expected)
+        if len(theirs) <= MOST_DOTS:
+            marks.append(Points(path.coordinate, theirs, name=REFERENCE, size=4.0))
+        else:
+            marks.append(reference_line(path.coordinate, theirs))
     panel = Panel(
-        name="energy",
-        title=path.title,
-        x_label=path.label,
-        y_label="energy − Σ E0 (eV)",
-        series=tuple(curves),
-        marks=_limit(found, path, reference),
-        sample=_sample(path, training),
-        zero=zero,
-        follow=("reference",) if expected is not None else (),
+        path.title,
+        Axis(path.label),
+        Axis("energy − Σ E0 (eV)", follows="" if expected is None else REFERENCE),
+        tuple(marks),
+        zero=_zero(found, path),
     )
     numbers = [*_shape(path, energies, "", "of the model")]
     if expected is not None:
@@ -84,7 +87,9 @@ def scan(
         numbers += _errors(labels, expected)
     numbers += _uncertainty(members, energies, expected)
     settings = {"path": path.title, "points": len(path.structures)}
-    return ProbeResult("scan", found.name, tuple(numbers), panels=(panel,), settings=settings)
+    return ProbeResult(
+        "scan", found.name, tuple(numbers), panels={"energy": panel}, settings=settings
+    )
 
 
 def reference_labels(path: Path, reference: Subject | None) -> list[Labels] | None:
@@ -112,23 +117,23 @@ def _band(members: Sequence[Sequence[Labels]]) -> Float64[np.ndarray, " points"]
     return spread(np.stack([energies_of(labels) for labels in members]))
 
 
-def _limit(found: Surface, path: Path, reference: Subject | None) -> tuple[Mark, ...]:
+def _limit(found: Surface, path: Path, reference: Subject | None) -> tuple[Level, ...]:
     """Mark the energy of the separated fragments as the reference has it."""
     if not path.fragments:
         return ()
     if reference is not None:
         energies = energies_of(surface(reference).evaluate(path.fragments))
-        return (Mark("y", float(energies.sum()), "separated (reference)"),)
+        return (Level(float(energies.sum()), "separated (reference)"),)
     if all(fragment.n_atoms == 1 for fragment in path.fragments):
-        return (Mark("y", _zero(found, path), "Σ E0"),)
+        return (Level(_zero(found, path), "Σ E0"),)
     return ()
 
 
-def _sample(path: Path, training: Sequence[Structure]) -> Float64[np.ndarray, " samples"] | None:
-    if path.measure is None or not training:
-        return None
+def _covered(path: Path, training: Sequence[Structure]) -> list[Mark]:
+    if path.measure is None:
+        return []
     values = [value for structure in training for value in path.measure(structure)]
-    return np.array(values, dtype=np.float64) if values else None
+    return [Coverage(np.array(values, dtype=np.float64))] if values else []
 
 
 def _shape(path: Path, energies: np.ndarray, prefix: str, of: str) -> list[Number]:

@@ -20,9 +20,10 @@ from multiace.deploy.dynamics import (
     thermal_velocities,
 )
 from multiace.deploy.evaluator import Evaluation, Evaluator
+from multiace.figures.figure import Axis, Level, Line, Panel, Points
 from multiace.geometry import Structure
 from multiace.probes.paths import bonds
-from multiace.probes.result import Mark, Number, Panel, ProbeResult, Series, Table, Value
+from multiace.probes.result import Number, ProbeResult, Table, Value
 from multiace.probes.surface import Subject, Surface, surface
 from multiace.units import MEV
 
@@ -147,7 +148,10 @@ def stability(
         "seed": seed,
         "temperatures (K)": list(temperatures),
     }
-    panels = (_drift_panel(found.name, whole), _survival_panel(found.name, rows, timestep * steps))
+    panels = {
+        "drift": _drift_panel(found.name, whole),
+        "survival": _survival_panel(found.name, rows, timestep * steps),
+    }
     return ProbeResult("stability", found.name, numbers, (table,), panels, settings)
 
 
@@ -260,16 +264,14 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def _drift_panel(name: str, drift: Drift) -> Panel:
-    curve = Series(name, drift.times, drift.energies / MEV)
-    label = "change of the energy (meV/atom)"
-    return Panel("drift", "Constant energy", "time (ps)", label, (curve,))
+    curve = Line(drift.times, drift.energies / MEV, name=name, width=1.0)
+    axes = Axis("time (ps)"), Axis("change of the energy (meV/atom)")
+    return Panel("Constant energy", *axes, (curve,))
 
 
 def _survival_panel(name: str, rows: Sequence[tuple[Value, ...]], femtoseconds: float) -> Panel:
     temperatures, survived = np.array([row[:2] for row in rows], dtype=np.float64).T
-    curve = Series(name, temperatures, survived, style="points")
-    whole = Mark("y", femtoseconds / 1000.0, "whole run")
-    title = "Rising temperature"
-    return Panel(
-        "survival", title, "temperature (K)", "time survived (ps)", (curve,), marks=(whole,)
-    )
+    dots = Points(temperatures, survived, name=name)
+    whole = Level(femtoseconds / 1000.0, "whole run")
+    axes = Axis("temperature (K)"), Axis("time survived (ps)", limits=(0.0, 1.15 * whole.value))
+    return Panel("Rising temperature", *axes, (whole, dots))

@@ -12,6 +12,7 @@ from multiace.figures.figure import (
     Line,
     Panel,
     Points,
+    Position,
     Ribbon,
     Span,
 )
@@ -36,6 +37,7 @@ __all__ = [
     "Page",
     "Panel",
     "Points",
+    "Position",
     "Ribbon",
     "Section",
     "Span",

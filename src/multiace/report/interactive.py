@@ -6,6 +6,7 @@ A colour is written `$name` or `$name/opacity`: `page.js` puts the value of the 
 from __future__ import annotations
 
 import base64
+import math
 from typing import Any
 
 import numpy as np
@@ -22,14 +23,14 @@ from multiace.figures.figure import (
     Mark,
     Panel,
     Points,
+    Position,
     Ribbon,
     Span,
 )
+from multiace.figures.labels import label_sides
+from multiace.figures.limits import Limits, drawn, log_ticks
 
 Json = dict[str, Any]
-
-LOG_TICKS = [float(f"{digit}e{power}") for power in range(-4, 8) for digit in (1, 2, 5)]
-"""Ticks of a logarithmic axis, as far as its range has them."""
 
 BELOW, ALONG_BOTTOM = "below", {"xref": "x", "yref": "paper"}
 
@@ -42,6 +43,7 @@ def plotly_panel(panel: Panel) -> Json:
         >>> plotly_panel(panel)["layout"]["yaxis"]["title"]["text"]
         'E (meV)'
     """
+    panel = drawn(panel)
     layout: Json = {
         "xaxis": _axis(panel.x),
         "yaxis": _axis(panel.y),
@@ -66,7 +68,16 @@ def plotly_panel(panel: Panel) -> Json:
     data: list[Json] = []
     for mark in panel.marks:
         _ADDERS[type(mark)](mark, data, layout)
+    _place_labels(panel, data)
     return {"data": data, "layout": layout, "square": panel.square}
+
+
+def _place_labels(panel: Panel, data: list[Json]) -> None:
+    traces = [trace for trace in data if trace.get("mode", "").startswith("markers")]
+    names = {1: ("top", "right"), -1: ("bottom", "left")}
+    for trace, sides in zip(traces, label_sides(panel), strict=True):
+        if sides:
+            trace["textposition"] = [f"{names[up][0]} {names[right][1]}" for up, right in sides]
 
 
 def packed(values: Float[np.ndarray, "..."]) -> Json:
@@ -99,13 +110,16 @@ def _axis(axis: Axis) -> Json:
         "exponentformat": "none",
         "separatethousands": True,
     }
-    if axis.log:
-        content |= {"tickvals": LOG_TICKS, "ticktext": [f"{tick:,.12g}" for tick in LOG_TICKS]}
     if axis.ticks:
         content |= {"tickvals": list(range(len(axis.ticks))), "ticktext": list(axis.ticks)}
         content |= {"ticks": "", "tickfont": {"size": 12, "color": "$ink"}}
-    if axis.ends is not None:
-        content["range"] = [float(np.log10(end)) if axis.log else end for end in axis.ends]
+    assert axis.limits is not None
+    if axis.log:
+        ticks = log_ticks(axis.limits)
+        content |= {"tickvals": list(ticks), "ticktext": list(ticks.values())}
+        content["range"] = [math.log10(end) for end in axis.limits]
+    else:
+        content["range"] = list(axis.limits)
     return content
 
 
@@ -141,7 +155,7 @@ def _add_points(mark: Points, data: list[Json], layout: Json) -> None:
     if mark.notes:
         trace |= {"hovertext": list(mark.notes), "hovertemplate": "%{hovertext}<extra></extra>"}
     if mark.labels:
-        trace |= {"mode": "markers+text", "text": list(mark.labels), "textposition": "top right"}
+        trace |= {"mode": "markers+text", "text": list(mark.labels)}
         trace["textfont"] = {"color": "$ink"}
     for axis, values in (("x", mark.x_error), ("y", mark.y_error)):
         if values is not None:
@@ -151,12 +165,14 @@ def _add_points(mark: Points, data: list[Json], layout: Json) -> None:
 
 
 def _add_ribbon(mark: Ribbon, data: list[Json], layout: Json) -> None:
+    known = np.isfinite(mark.x) & np.isfinite(mark.low) & np.isfinite(mark.high)
+    x, low, high = mark.x[known], mark.low[known], mark.high[known]
     data.append(
         {
             "type": "scatter",
             "mode": "lines",
-            "x": packed(np.concatenate([mark.x, mark.x[::-1]])),
-            "y": packed(np.concatenate([mark.high, mark.low[::-1]])),
+            "x": packed(np.concatenate([x, x[::-1]])),
+            "y": packed(np.concatenate([high, low[::-1]])),
             "name": mark.name,
             "fill": "toself",
             "fillcolor": f"${mark.colour}/0.18",
@@ -190,8 +206,12 @@ def _add_density(mark: Density, data: list[Json], layout: Json) -> None:
 
 
 def _add_coverage(mark: Coverage, data: list[Json], layout: Json) -> None:
-    heights, edges = mark.histogram
-    low, high = float(edges[0]), float(edges[-1])
+    limits = _range(layout["xaxis"])
+    covered = mark.within(limits)
+    if not covered.size:
+        return
+    heights, edges = mark.histogram(limits)
+    low, high = float(covered.min()), float(covered.max())
     shapes = [{"x0": low, "x1": high, "y0": 0.0, "y1": 1.0, "fillcolor": "$shade/0.28"}]
     for left, right, height in zip(edges[:-1], edges[1:], heights, strict=True):
         if height > 0:
@@ -199,8 +219,7 @@ def _add_coverage(mark: Coverage, data: list[Json], layout: Json) -> None:
             place = {"x0": float(left), "x1": float(right), "y0": 0.0, "y1": top}
             shapes.append({**place, "fillcolor": "$shade"})
     layout["shapes"] += [_rectangle(shape) for shape in shapes]
-    limits = layout["xaxis"].get("range")
-    place, side = mark.label_place(None if limits is None else (limits[0], limits[1]))
+    place, side = mark.label_place(limits)
     layout["annotations"].append(_text(mark.label, place, 1.0, ALONG_BOTTOM, side, "top"))
 
 
@@ -213,14 +232,36 @@ def _add_span(mark: Span, data: list[Json], layout: Json) -> None:
 
 
 def _add_level(mark: Level, data: list[Json], layout: Json) -> None:
-    line = {"color": "$muted", "width": 1.3, "dash": "dash"}
-    place = {"x0": 0.0, "x1": 1.0, "y0": mark.value, "y1": mark.value}
-    layout["shapes"].append(
-        {"type": "line", "xref": "paper", "yref": "y", "layer": BELOW, "line": line, **place}
-    )
+    where = {"xref": "paper", "yref": "y"}
+    ends = {"x0": 0.0, "x1": 1.0, "y0": mark.value, "y1": mark.value}
+    layout["shapes"].append(_line_across(where, ends))
     if mark.label:
-        where = {"xref": "paper", "yref": "y"}
-        layout["annotations"].append(_text(mark.label, 0.98, mark.value, where, "right", "bottom"))
+        place = _on_axis(mark.value, layout["yaxis"])
+        layout["annotations"].append(_text(mark.label, 0.98, place, where, "right", "bottom"))
+
+
+def _add_position(mark: Position, data: list[Json], layout: Json) -> None:
+    ends = {"x0": mark.value, "x1": mark.value, "y0": 0.0, "y1": 1.0}
+    layout["shapes"].append(_line_across(ALONG_BOTTOM, ends))
+    if mark.label:
+        place = _on_axis(mark.value, layout["xaxis"])
+        text = _text(mark.label, place, 0.98, ALONG_BOTTOM, "right", "top")
+        layout["annotations"].append(text | {"textangle": -90})
+
+
+def _line_across(where: Json, ends: Json) -> Json:
+    line = {"color": "$muted", "width": 1.3, "dash": "dash"}
+    return {"type": "line", **where, "layer": BELOW, "line": line, **ends}
+
+
+def _range(axis: Json) -> Limits:
+    low, high = axis["range"]
+    return (10.0**low, 10.0**high) if axis["type"] == "log" else (low, high)
+
+
+def _on_axis(value: float, axis: Json) -> float:
+    """Return where an annotation stands: on a logarithmic axis, plotly wants the logarithm."""
+    return math.log10(value) if axis["type"] == "log" else value
 
 
 def _add_diagonal(mark: Diagonal, data: list[Json], layout: Json) -> None:
@@ -258,5 +299,6 @@ _ADDERS: dict[type[Mark], Any] = {
     Coverage: _add_coverage,
     Span: _add_span,
     Level: _add_level,
+    Position: _add_position,
     Diagonal: _add_diagonal,
 }

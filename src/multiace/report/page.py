@@ -156,12 +156,16 @@ def write_page(page: Page, folder: Path) -> Path:
     (folder / FIGURES).mkdir(parents=True, exist_ok=True)
     for block in _blocks(page):
         if isinstance(block, Figure):
-            save_figure(block, folder / FIGURES)
+            save_figure(block, *_files(block.name, folder))
         elif isinstance(block, StructureView):
-            save_view(block, folder / FIGURES)
+            save_view(block, *_files(block.name, folder))
     path = folder / PAGE
     replace_file(path, render_page(page).encode())
     return path
+
+
+def _files(name: str, folder: Path) -> list[Path]:
+    return [folder / FIGURES / f"{name}{suffix}" for suffix in (".png", ".svg")]
 
 
 def render_page(page: Page) -> str:

@@ -19,7 +19,7 @@ from matplotlib.patches import Circle
 from multiace.elements import covalent_radii, symbol_of
 from multiace.figures.figure import check_name
 from multiace.figures.palette import LIGHT
-from multiace.figures.static import STYLE, save_canvas
+from multiace.figures.static import save_canvas, style
 from multiace.geometry import Structure, neighbour_list
 
 _COLOURS = """
@@ -161,18 +161,18 @@ def view_axes(structure: Structure) -> Float64[np.ndarray, "3 3"]:
     return axes if np.linalg.det(axes) > 0 else axes * np.array([[1.0], [1.0], [-1.0]])
 
 
-def save_view(view: StructureView, folder: Path) -> list[Path]:
-    """Write a view as `folder/NAME.png` and `folder/NAME.svg`, from where the page begins."""
+def save_view(view: StructureView, *paths: Path) -> None:
+    """Write a view to files, as the page shows it first."""
     columns = min(3, len(view.frames))
     rows = math.ceil(len(view.frames) / columns)
-    with mpl.rc_context(STYLE):
+    with mpl.rc_context(style("light")):
         canvas = Canvas(figsize=(3.0 * columns, 3.3 * rows), layout="constrained")
         places = canvas.subplots(rows, columns, squeeze=False).ravel()
         for axes in places:
             axes.set_axis_off()
         for axes, frame in zip(places, view.frames, strict=False):
             _draw(axes, frame)
-        return save_canvas(canvas, view.name, folder)
+        save_canvas(canvas, *paths)
 
 
 def _draw(axes: Axes, frame: Frame) -> None:
@@ -193,9 +193,9 @@ def _draw(axes: Axes, frame: Frame) -> None:
         axes.add_patch(ball)
     if content["arrows"] is not None:
         arrows = np.array(content["arrows"])
-        style: dict[str, Any] = {"color": LIGHT["series-1"], "width": 0.008, "zorder": 5}
+        look: dict[str, Any] = {"color": LIGHT["series-1"], "width": 0.008, "zorder": 5}
         axes.quiver(
-            *positions[:, :2].T, *arrows[:, :2].T, angles="xy", scale_units="xy", scale=1, **style
+            *positions[:, :2].T, *arrows[:, :2].T, angles="xy", scale_units="xy", scale=1, **look
         )
     right, up = content["reach"]
     up = max(up, right / WIDTH_OVER_HEIGHT)

@@ -9,7 +9,6 @@ import numpy as np
 from multiace.figures.figure import Mark
 from multiace.figures.palette import N_SERIES
 from multiace.report import Axis, Figure, Line, Panel, Ribbon, series_colour, series_dash
-from multiace.report.runs.charts import followed
 from multiace.study.evaluate import paths_of, read
 from multiace.study.results import Results
 
@@ -151,7 +150,7 @@ def _scan_panels(results: Results, name: str) -> list[Panel]:
         ]
         marks.append(Line(path.coordinate, expected, name="reference", width=2.4))
         label = "energy (eV)" if content["zero"] == "absolute" else "energy − far end (eV)"
-        y = Axis(label, limits=followed(expected.tolist(), list(curves.values())))
+        y = Axis(label, follows="reference")
         title = ": ".join(filter(None, (name, path.name)))
         panels.append(Panel(title, Axis(path.label), y, tuple(marks)))
     return panels

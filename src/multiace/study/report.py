@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TypeGuard
 
 import numpy as np
 from jaxtyping import Float64
@@ -24,6 +23,7 @@ from multiace.report import (
     Page,
     Panel,
     Points,
+    Position,
     Section,
     Table,
     Text,
@@ -145,8 +145,7 @@ def _effect_panel(results: Results, response: Response, fit: Fit) -> Panel:
     labels = tuple(_label(results, e.factor, e.level) for e in effects)
     places = np.arange(len(labels), dtype=np.float64)
     ratios = np.array([_change(e.estimate) for e in effects])
-    ends = np.array([-0.5, len(labels) - 0.5])
-    marks: list[Mark] = [Line(np.zeros(2), ends, colour="muted", dash="dash", width=1.2)]
+    marks: list[Mark] = [Position(0.0)]
     seeds = [(_change(v), place) for place, e in enumerate(effects) for _, v in e.by_seed]
     if seeds:
         x, y = np.array(seeds, dtype=np.float64).T
@@ -167,20 +166,8 @@ def _effect_panel(results: Results, response: Response, fit: Fit) -> Panel:
             Points(ratios[mine], places[mine], colour=series_colour(factor), size=5.0, notes=notes)
         )
     what = response.quantity if response.domain == "probe" else "the error"
-    axis = Axis(f"change of {what} (%)", limits=_around([m.x for m in marks if _has_x(m)]))
-    return Panel(response.name, axis, Axis("", ticks=labels), tuple(marks))
-
-
-def _has_x(mark: Mark) -> TypeGuard[Line | Points]:
-    return isinstance(mark, Line | Points)
-
-
-def _around(values: Sequence[Float64[np.ndarray, "_"]]) -> tuple[float, float]:
-    """Return limits with some room around all values."""
-    together = np.concatenate(values)
-    low, high = float(together.min()), float(together.max())
-    room = 0.04 * (high - low) or 1.0
-    return low - room, high + room
+    axes = Axis(f"change of {what} (%)"), Axis("", ticks=labels)
+    return Panel(response.name, *axes, tuple(marks))
 
 
 def _change(log_ratio: float) -> float:
@@ -254,7 +241,6 @@ def _plane(results: Results) -> list[Figure]:
         {(e.factor, e.level): e for e in fits[d].effects} for d in ("in_domain", "out_of_domain")
     )
     marks: list[Mark] = []
-    heights: list[Float64[np.ndarray, "_"]] = [np.zeros(1)]
     is_choice = results.config.plan.kind != "path"  # a step has one level, after it
     for factor, choice in enumerate(results.factors):
         keys = [k for k in inside if k[0] == factor and k in outside]
@@ -270,7 +256,6 @@ def _plane(results: Results) -> list[Figure]:
             f"{percent(outside[k].estimate)} out of domain"
             for k in keys
         )
-        heights += [100.0 * (y - halves[1]), 100.0 * (y + halves[1])]
         marks.append(
             Points(
                 100.0 * x,
@@ -284,12 +269,11 @@ def _plane(results: Results) -> list[Figure]:
                 labels=tuple(choice.levels[level] if is_choice else "" for _, level in keys),
             )
         )
-    across = Line(np.zeros(2), np.array(_around(heights)), colour="muted", dash="dash", width=1.0)
     panel = Panel(
         "",
         Axis("100 × change of log error in domain"),
         Axis("100 × change of log error out of domain"),
-        (Diagonal(), Level(0.0), across, *marks),
+        (Diagonal(), Level(0.0), Position(0.0), *marks),
     )
     caption = (
         "Each choice against the first level of its factor, with 95 % intervals: right and left of "

@@ -88,8 +88,8 @@ def show(
         theme: colours of the figure.
     """
     from multiace.cli.evaluate import write_json
+    from multiace.figures.static import save_figure
     from multiace.probes import overlay
-    from multiace.probes.figures import draw
 
     console = Console(highlight=False)
     console.print(numbers_table(results))
@@ -104,9 +104,8 @@ def show(
             console.print(table)
     if json is not None:
         write_json(json, {"results": [result.to_json() for result in results]})
-    panels = overlay(results)
-    if figure is not None and panels:
-        draw(figure, panels, theme)
+    if figure is not None and any(result.panels for result in results):
+        save_figure(overlay(results), figure, theme=theme)
 
 
 def numbers_table(results: Sequence[ProbeResult]) -> Table:

@@ -107,9 +107,7 @@ def _together(scans: dict[str, ProbeResult]) -> ProbeResult:
     if len(scans) == 1:
         return scans.popitem()[1]
     named = {
-        name: replace(
-            found, panels=tuple(replace(p, name=f"{name} {p.name}") for p in found.panels)
-        )
+        name: replace(found, panels={f"{name} {key}": panel for key, panel in found.panels.items()})
         for name, found in scans.items()
     }
     return combine("scan", named)

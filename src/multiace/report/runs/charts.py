@@ -50,8 +50,7 @@ def learning_curves(evidence: Evidence) -> Figure | None:
         if lines:
             title = "Forces" if quantity == "forces" else "Energy"
             title += " by the clock" if against != "epoch" else ""
-            limits = log_limits([line.y for line in lines])
-            panels.append(Panel(title, Axis(against), Axis(label, log=True, limits=limits), lines))
+            panels.append(Panel(title, Axis(against), Axis(label, log=True), lines))
     if not panels:
         return None
     caption = "Errors on the validation set after each epoch."
@@ -100,8 +99,7 @@ def domain_errors(evidence: Evidence) -> Figure | None:
                 )
         if lines:
             marks: tuple[Mark, ...] = (Span(-0.4, 0.4, "as trained"), *lines)
-            axis = Axis(label, log=True, limits=log_limits([line.y for line in lines]))
-            panels.append(Panel(title, Axis(ticks=names), axis, marks))
+            panels.append(Panel(title, Axis(ticks=names), Axis(label, log=True), marks))
     caption = (
         "The validation set was drawn from where the training data come from, or given beside "
         "them; the test sets follow in the order of the configs."
@@ -216,8 +214,8 @@ def group_errors(evidence: Evidence) -> Figure | None:
         ]
         if any(len(mark.x) for mark in points):
             ticks = tuple(name or "(none)" for name in names)
-            axis = Axis(label, log=True, limits=log_limits([mark.x for mark in points]))
-            panels.append(Panel(title, axis, Axis(ticks=ticks), tuple(points)))
+            axes = Axis(label, log=True), Axis(ticks=ticks)
+            panels.append(Panel(title, *axes, tuple(points)))
     if not panels:
         return None
     longest = max(len(panel.y.ticks) for panel in panels)
@@ -284,14 +282,8 @@ def _scan_panel(evidence: Evidence, result: ScanResult) -> Panel:
                 )
             )
     marks.append(Points(x, reference, name="reference", size=3.5))
-    top = [] if limit is None else [(limit - zero) / size]
-    limits = followed([*reference, *top], list(curves.values()))
-    return Panel(
-        scan.title,
-        Axis(scan.label, limits=_around(x)),
-        Axis(f"energy ({unit})", limits=limits),
-        tuple(marks),
-    )
+    y = Axis(f"energy ({unit})", follows="reference")
+    return Panel(scan.title, Axis(scan.label), y, tuple(marks))
 
 
 def scan_limit(evidence: Evidence, result: ScanResult) -> tuple[float | None, str]:
@@ -309,49 +301,12 @@ def scan_limit(evidence: Evidence, result: ScanResult) -> tuple[float | None, st
     return None, ""
 
 
-def log_limits(values: Sequence[Values]) -> tuple[float, float]:
-    """Return limits around positive values that are a factor of 4 apart at least.
-
-    Nearer ones would make a small difference look large, and could leave the axis without ticks.
-
-    Example:
-        >>> low, high = log_limits([np.array([9.0]), np.array([11.0])])
-        >>> round(high / low, 6)
-        4.0
-    """
-    together = np.log(np.concatenate(values))
-    low, high = float(together.min()), float(together.max())
-    middle, half = (low + high) / 2, max(0.56 * (high - low), np.log(2.0))
-    return (float(np.exp(middle - half)), float(np.exp(middle + half)))
-
-
-def followed(marked: Sequence[float], curves: Sequence[Values]) -> tuple[float, float]:
-    """Return limits around all that is marked and the curves, but not those that run away.
-
-    Example:
-        >>> followed([0.0, 10.0], [np.array([1.0, 12.0]), np.array([0.0, -500.0])])
-        (-5.85, 14.55)
-    """
-    low, high = min(marked), max(marked)
-    reach = high - low
-    for curve in curves:
-        low = max(min(low, float(curve.min())), min(marked) - 0.5 * reach)
-        high = min(max(high, float(curve.max())), max(marked) + 0.5 * reach)
-    span = high - low
-    return (low - 0.05 * span, high + 0.15 * span)  # labels stand at the top
-
-
 def _covered(evidence: Evidence, result: ScanResult, x: Values) -> Values:
     """Return the coordinate in the training data of all runs, as far as the scan reaches."""
     sets = {id(s): s for s in evidence.training.values()}
     values = np.concatenate([np.zeros(0), *(result.scan.covered(s) for s in sets.values())])
     reach = np.ptp(x)
     return values[(values >= x.min() - reach) & (values <= x.max() + reach)]
-
-
-def _around(x: Values) -> tuple[float, float]:
-    room = 0.02 * float(np.ptp(x)) or 0.5
-    return (float(x.min()) - room, float(x.max()) + room)
 
 
 def contributions(evidence: Evidence, result: ScanResult) -> Figure | None:
@@ -378,7 +333,7 @@ def contributions(evidence: Evidence, result: ScanResult) -> Figure | None:
         reference = (scan.energies[order] - scan.energies[order][lowest]) / size
         marks.append(Points(x, reference, name="reference", size=3.5))
         y = Axis(f"energy ({unit})")
-        panels.append(Panel(run.name, Axis(scan.label, limits=_around(x)), y, tuple(marks)))
+        panels.append(Panel(run.name, Axis(scan.label), y, tuple(marks)))
     if not panels:
         return None
     caption = (

@@ -185,6 +185,52 @@
     } catch { save(name, copy); }
   });
 
+  // A table wider than the paper is printed in parts, each with the columns that name its rows.
+  const whole = new Map();
+  function columnsOfParts(table, width) {
+    const cells = [...table.tHead.rows[table.tHead.rows.length - 1].cells];
+    const widths = cells.map((cell) => cell.offsetWidth);
+    let used = widths[0], named = 1;
+    while (named < cells.length && cells[named].className === "text" && used + widths[named] < width / 2)
+      used += widths[named++];
+    const names = [...cells.keys()].slice(0, named), parts = [];
+    let left = 0;
+    for (let column = named; column < cells.length; column++) {
+      if (!parts.length || widths[column] > left) {
+        parts.push([...names]);
+        left = width - used;
+      }
+      parts[parts.length - 1].push(column);
+      left -= widths[column];
+    }
+    return parts;
+  }
+  function withColumns(table, columns) {
+    const part = table.cloneNode(true);
+    for (const row of part.rows) {
+      let column = 0;
+      for (const cell of [...row.cells]) {
+        const end = column + cell.colSpan;
+        const span = columns.filter((kept) => column <= kept && kept < end).length;
+        column = end;
+        if (span) cell.colSpan = span; else cell.remove();
+      }
+    }
+    return part;
+  }
+  function splitTables() {
+    for (const frame of document.querySelectorAll(".scroll")) {
+      const table = frame.querySelector("table");
+      if (table.offsetWidth <= frame.clientWidth) continue;
+      whole.set(frame, table);
+      frame.replaceChildren(...columnsOfParts(table, frame.clientWidth).map((columns) => withColumns(table, columns)));
+    }
+  }
+  function joinTables() {
+    whole.forEach((table, frame) => frame.replaceChildren(table));
+    whole.clear();
+  }
+
   // ---- theme, print, navigation -------------------------------------------------------------
   const remembered = (() => { try { return localStorage.getItem("theme"); } catch { return null; } })();
   if (remembered === "light" || remembered === "dark") root.dataset.theme = remembered;
@@ -196,16 +242,19 @@
   dark.addEventListener("change", redraw);
   let chosen;
   window.addEventListener("beforeprint", () => {
+    if (printing) return;
     chosen = root.dataset.theme;
     printing = true;
     root.dataset.theme = "light";
     root.classList.add("printing");
+    splitTables();
     redraw();
   });
   window.addEventListener("afterprint", () => {
     printing = false;
     if (chosen) root.dataset.theme = chosen; else delete root.dataset.theme;
     root.classList.remove("printing");
+    joinTables();
     redraw();
   });
   const links = new Map([...document.querySelectorAll("nav a")].map((link) => [link.hash.slice(1), link]));
