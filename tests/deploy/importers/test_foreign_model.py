@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import sys
 
 import pytest
 import torch
+from safetensors import safe_open
+from safetensors.torch import save_file
 from tests.golden.peers import Case
 
 from multiace.deploy.importers import exporters
-from multiace.deploy.importers.exporters.neutral import write_neutral
+from multiace.deploy.importers.exporters.neutral import FORMAT, write_neutral
 from multiace.deploy.importers.foreign_model import IMPORTERS, import_model
 from multiace.deploy.importers.neutral import ImportModelError, is_neutral, read_neutral
 
@@ -111,3 +114,15 @@ def test_a_file_of_a_later_format_is_refused(tmp_path, monkeypatch) -> None:
     write_neutral(str(path), "mace", {}, {}, {})
     with pytest.raises(ImportModelError, match="format 99, .* up to 1. Update multiace"):
         read_neutral(path)
+
+
+@pytest.mark.parametrize("missing", ["settings", "cutoff", "dtype"])
+def test_an_entry_that_is_missing_is_named(missing, tmp_path) -> None:
+    with safe_open(MODEL.path, "pt") as file:
+        description = json.loads(file.metadata()[FORMAT])
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    del (description if missing == "settings" else description["settings"])[missing]
+    path = tmp_path / "neutral.safetensors"
+    save_file(tensors, path, {FORMAT: json.dumps(description)})
+    with pytest.raises(ImportModelError, match=f"no entry '{missing}': .* Import the file"):
+        import_model("mace", path)

@@ -35,6 +35,16 @@ class Neutral:
     tensors: dict[str, Tensor]
 
 
+class _Entries(dict[str, Any]):
+    """What a neutral file says of a model, at any depth."""
+
+    def __missing__(self, name: str) -> Any:
+        raise ImportModelError(
+            f"the neutral file has no entry {name!r}: it is damaged, or not from multiace import. "
+            "Import the file of the peer again."
+        )
+
+
 def is_neutral(path: str | os.PathLike[str]) -> bool:
     """Whether a file is a neutral file; nothing but its header is looked at."""
     try:
@@ -51,7 +61,8 @@ def read_neutral(path: str | os.PathLike[str]) -> Neutral:
         path: the file.
 
     Raises:
-        ImportModelError: not a neutral file, or one of a later version.
+        ImportModelError: not a neutral file, or one of a later version; also, where it is used,
+            a setting that is missing.
     """
     try:
         with safe_open(path, "pt") as file:
@@ -59,7 +70,7 @@ def read_neutral(path: str | os.PathLike[str]) -> Neutral:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         if text is None:
             raise ImportModelError(f"{path} has no {FORMAT!r} entry: it is not a neutral file.")
-        description = json.loads(text)
+        description = json.loads(text, object_hook=_Entries)
         if description["format_version"] > FORMAT_VERSION:
             raise ImportModelError(
                 f"{path} is in format {description['format_version']}, but this version of "
@@ -71,5 +82,5 @@ def read_neutral(path: str | os.PathLike[str]) -> Neutral:
             settings=description["settings"],
             tensors=tensors,
         )
-    except (SafetensorError, KeyError, TypeError, json.JSONDecodeError) as error:
+    except (SafetensorError, TypeError, json.JSONDecodeError) as error:
         raise ImportModelError(f"{path} is not a neutral file: {error}.") from None
