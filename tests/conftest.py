@@ -18,9 +18,12 @@ settings.register_profile("multiace", deadline=None, derandomize=True, max_examp
 settings.load_profile("multiace")
 
 
-ONCE = ("cli", "demo", "docs", "faults", "report", "study")
-"""Folders whose tests start processes, browsers or whole trainings: they take long, and what they
-compute is checked for shapes elsewhere."""
+ONCE = (
+    *("cli", "demo", "docs", "faults", "report", "study"),
+    *("training/test_loop.py", "training/test_resume.py"),
+)
+"""Folders and files whose tests start processes, browsers or many whole trainings: they take long,
+and what they compute is checked for shapes elsewhere."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
