@@ -167,7 +167,7 @@ def overlay(results: Sequence[ProbeResult]) -> Figure:
     between subjects are seen. A name has one colour and dash in all panels.
 
     Args:
-        results: of the same probe with the same settings.
+        results: one or more of the same probe with the same settings.
 
     Raises:
         ValueError: no result has a panel.

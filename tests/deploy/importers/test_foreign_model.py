@@ -126,3 +126,15 @@ def test_an_entry_that_is_missing_is_named(missing, tmp_path) -> None:
     save_file(tensors, path, {FORMAT: json.dumps(description)})
     with pytest.raises(ImportModelError, match=f"no entry '{missing}': .* Import the file"):
         import_model("mace", path)
+
+
+@pytest.mark.parametrize(
+    "missing", ["interactions.0.linear.weight", "interactions.1.conv_tp_weights.layer0.weight"]
+)
+def test_a_tensor_that_is_missing_is_named(missing, tmp_path) -> None:
+    neutral = read_neutral(MODEL.path)
+    tensors = {name: tensor for name, tensor in neutral.tensors.items() if name != missing}
+    path = tmp_path / "neutral.safetensors"
+    write_neutral(str(path), "mace", neutral.versions, neutral.settings, tensors)
+    with pytest.raises(ImportModelError, match=f"no tensor '{missing}': .* Import the file"):
+        import_model("mace", path)

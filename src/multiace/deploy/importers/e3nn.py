@@ -19,6 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from multiace.deploy.importers.neutral import ImportModelError
 from multiace.design import Statistics
 from multiace.design.layout import Path
 from multiace.elements import symbol_of
@@ -55,6 +56,11 @@ class Reading(Mapping[str, Tensor]):
         self._tensors, self._read = tensors, set[str]()
 
     def __getitem__(self, name: str) -> Tensor:
+        if name not in self._tensors:
+            raise ImportModelError(
+                f"the neutral file has no tensor {name!r}: it is damaged, or not from multiace "
+                "import. Import the file of the peer again."
+            )
         self._read.add(name)
         return self._tensors[name]
 
@@ -271,7 +277,7 @@ def _radial(theirs: Weights, prefix: str, last_factor: float) -> tuple[list[Tens
     """Hidden layers and last map (types, hidden, weights): of a network, or a table by sender."""
     if f"{prefix}weights" in theirs:
         return [], theirs[f"{prefix}weights"] / last_factor
-    layers = []
+    layers = [theirs[f"{prefix}layer0.weight"]]
     while f"{prefix}layer{len(layers)}.weight" in theirs:
         layers.append(theirs[f"{prefix}layer{len(layers)}.weight"])
     return layers[:-1], layers[-1].unsqueeze(0)

@@ -141,8 +141,8 @@ def neighbours_of_types(settings: Mapping[str, Any], weights: Weights) -> Tensor
 
 def _per_type(weights: Weights, name: str, default: float) -> Tensor:
     """Return scales or shifts: one number, or one a type."""
-    values = weights.get(f"model.func.per_type_energy_scale_shift.{name}")
-    return torch.tensor([default]) if values is None else values.reshape(-1)
+    key = f"model.func.per_type_energy_scale_shift.{name}"
+    return weights[key].reshape(-1) if key in weights else torch.tensor([default])
 
 
 def _atomic_basis(settings: Mapping[str, Any], weights: Weights) -> dict[str, Any]:
