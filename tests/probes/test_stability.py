@@ -79,11 +79,16 @@ def test_counts_are_those_of_the_design_and_times_are_positive(potentials):
         probes.cost(potentials[0], [])
 
 
-def test_memory_is_what_the_work_takes_at_its_peak():
+@pytest.mark.parametrize("freed", [0, 200 * 1024**2])
+def test_memory_is_what_the_work_takes_at_its_peak(freed):
     def work():
         return torch.ones(8 * 1024**2, dtype=torch.float64).sum()  # 64 MiB, touched
 
+    pieces = [bytearray(100_000) for _ in range(freed // 100_000)]
+    pin = bytearray(100_000)  # above them: the heap cannot shrink when they are freed
+    del pieces
     found = peak_memory(work, torch.device("cpu"))
+    del pin
     if found is None:
         pytest.skip("this system does not reset the peak of the resident set")
     assert 0.8 * 64 * 1024**2 < found < 2.0 * 64 * 1024**2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import statistics
 import time
@@ -65,8 +66,8 @@ def cost(
 def peak_memory(work: Callable[[], Any], device: torch.device) -> float | None:
     """Return the memory that some work takes beyond what was taken before, bytes.
 
-    On a GPU what torch allocates; on the CPU of Linux the peak of the resident set of the process,
-    in steps of pages and without what freed memory already held; elsewhere None.
+    On a GPU what torch allocates; on the CPU of Linux how far the peak of the resident set of the
+    process rises above what is in use, in steps of pages; elsewhere None.
 
     Args:
         work: what to do.
@@ -82,10 +83,18 @@ def peak_memory(work: Callable[[], Any], device: torch.device) -> float | None:
     clear, status = FilePath("/proc/self/clear_refs"), FilePath("/proc/self/status")
     if not (clear.exists() and os.access(clear, os.W_OK)):
         return None
+    _give_back_free_memory()
     clear.write_text("5")  # resets the peak, see proc(5)
     before = _status(status, "VmRSS")
     work()
     return float(max(_status(status, "VmHWM") - before, 0))
+
+
+def _give_back_free_memory() -> None:
+    """Return to the system what the C library keeps of freed memory: it would hide new use."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # of glibc, not of musl
+    if trim is not None:
+        trim(0)
 
 
 def _status(status: FilePath, key: str) -> int:
