@@ -135,7 +135,11 @@ class Potential(nn.Module):
         """
         differentiate = torch.is_grad_enabled()
         own_precision = torch.autocast(graph.edge_vectors.device.type, enabled=False)
-        with own_precision, torch.set_grad_enabled(differentiate or forces or stress):
+        with (
+            own_precision,
+            torch.set_grad_enabled(differentiate or forces or stress),
+            self.kernels.own_threads(),
+        ):
             edge_vectors = graph.edge_vectors.to(self.dtype)
             if forces or stress:
                 edge_vectors = edge_vectors.detach().requires_grad_()

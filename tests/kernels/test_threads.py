@@ -9,9 +9,13 @@ import pytest
 import torch
 from tests.kernels.compiled import needs_compiled
 from tests.kernels.test_convolution import build_table
+from tests.plan.cases import STRUCTURES, graph_of, potential
 
 from multiace.kernels.cpu import convolution
 from multiace.kernels.cpu.library import library
+from multiace.kernels.cpu.threads import own_threads
+from multiace.kernels.cpu.threads import threads as threads_of_kernels
+from multiace.plan import Plan
 
 pytestmark = needs_compiled
 N_NODES, N_EDGES, N_PAIRS, N_HIDDEN = 60, 700, 350, 8
@@ -81,6 +85,38 @@ def test_as_many_threads_work_as_torch_has(arguments):
 
     six = after(6)
     assert [after(n) - six for n in (8, 9, 3)] == [2, 3, 3]  # those that there are stay
+
+
+def test_kernels_alone_use_the_threads_of_torch_that_they_take():
+    torch.set_num_threads(3)
+    with own_threads():
+        with own_threads():
+            pass
+        assert (torch.get_num_threads(), threads_of_kernels()) == (1, 3)
+    assert (torch.get_num_threads(), threads_of_kernels()) == (3, 3)
+    with pytest.raises(KeyError), own_threads():
+        raise KeyError
+    torch.set_num_threads(2)
+    assert threads_of_kernels() == 2
+
+
+@pytest.mark.parametrize(("kernels", "expected"), [("cpu", (1, 3)), ("reference", (3, 3))])
+def test_potentials_and_plans_leave_the_threads_to_compiled_kernels(kernels, expected, monkeypatch):
+    model, found = potential("mace", kernels=kernels), []
+    graph, baseline = graph_of(model, STRUCTURES), type(model.model.baseline)
+    forward = baseline.forward
+
+    def recorded(self, *arguments):
+        found.append((torch.get_num_threads(), threads_of_kernels()))
+        return forward(self, *arguments)
+
+    monkeypatch.setattr(baseline, "forward", recorded)
+    torch.set_num_threads(3)
+    model(graph)
+    Plan(model).evaluate(graph)
+    assert set(found) == {expected}
+    assert len(found) > 1
+    assert torch.get_num_threads() == 3
 
 
 def test_calls_from_several_threads_of_python_do_not_mix(arguments):

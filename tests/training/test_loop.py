@@ -11,9 +11,11 @@ from types import SimpleNamespace
 
 import pytest
 import torch
+from tests.kernels.compiled import needs_compiled
 from tests.training import runs, tiny
 
 from multiace.checkpoint import load_model, read_tensors
+from multiace.kernels.cpu.threads import threads
 from multiace.training import TrainingDiverged, TrainingInterrupted, gradients, loop, train
 from multiace.training.interrupt import StopRequest
 
@@ -63,6 +65,25 @@ def test_a_step_that_is_not_finite_is_not_applied_and_its_batch_written_down(tmp
     assert len(content["structures"]) == 2
     assert all("train.xyz:" in source for source in content["structures"])
     assert math.isfinite(struck.history[0].train_loss)
+
+
+@needs_compiled
+def test_training_leaves_the_threads_to_the_kernels(tmp_path, monkeypatch):
+    original, found = loop.clip_gradients, set()
+
+    def recorded(*arguments):
+        found.add((torch.get_num_threads(), threads()))
+        return original(*arguments)
+
+    monkeypatch.setattr(loop, "clip_gradients", recorded)
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        train(tiny.config(tmp_path, epochs=1, kernels="cpu"), progress="none")
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+    assert found == {(1, 2)}
 
 
 def test_a_step_and_a_validation_of_the_same_number_are_both_written_down(tmp_path, monkeypatch):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
 from types import ModuleType
@@ -34,6 +35,7 @@ class Kernels:
         steps: the operations bound to arrays, for plans; None: there are none.
         direct: operation in a traced graph -> function that computes it without PyTorch's
             dispatcher; None: there are none.
+        own_threads: context in which only kernels use torch's threads.
     """
 
     name: str
@@ -48,6 +50,7 @@ class Kernels:
     neighbour_density: Callable[..., nn.Module]
     steps: ModuleType | None = None
     direct: Mapping[Any, Callable[..., Any]] | None = None
+    own_threads: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
 REFERENCE = Kernels(
@@ -81,6 +84,7 @@ def _cpu() -> Kernels:
     from multiace.kernels.cpu.neighbour_density import NeighbourDensity as FusedDensity
     from multiace.kernels.cpu.polynomial_product import PolynomialProduct as FusedProduct
     from multiace.kernels.cpu.radial_network import RadialNetwork as FusedRadialNetwork
+    from multiace.kernels.cpu.threads import own_threads
 
     return Kernels(
         "cpu",
@@ -95,6 +99,7 @@ def _cpu() -> Kernels:
         neighbour_density=FusedDensity,
         steps=steps,
         direct=DIRECT,
+        own_threads=own_threads,
     )
 
 

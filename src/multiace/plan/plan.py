@@ -375,7 +375,8 @@ class Plan:
             forces: also evaluate forces.
             stress: also evaluate stress.
         """
-        with torch.autocast(graph.edge_vectors.device.type, enabled=False):
+        own_precision = torch.autocast(graph.edge_vectors.device.type, enabled=False)
+        with own_precision, self.potential.kernels.own_threads():
             vectors = graph.edge_vectors.to(self.dtype)
             ends = (graph.senders, graph.receivers)
             self.begin(vectors, *ends, graph.species, graph.n_nodes, graph.pairs)

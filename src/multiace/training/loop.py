@@ -77,6 +77,10 @@ class Loop:
             TrainingInterrupted: a signal asked for it; the state is saved.
             TrainingDiverged: too many steps or validations were not finite.
         """
+        with self.state.potential.kernels.own_threads():
+            return self._run()
+
+    def _run(self) -> str:
         state, data = self.state, self.data
         if not self.directory.checkpoints:
             self._save()

@@ -356,8 +356,3 @@ def _third_function(operation: Operation) -> Any:
 
 def _fresh(tensor: Tensor) -> Tensor:
     return tensor.view_as(tensor) if tensor.requires_grad else tensor.detach().requires_grad_()
-
-
-def threads() -> int:
-    """Return how many threads a kernel may use: as many as torch."""
-    return torch.get_num_threads()

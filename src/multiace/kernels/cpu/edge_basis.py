@@ -9,8 +9,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from multiace.kernels.cpu.differentiable import Operation, threads
+from multiace.kernels.cpu.differentiable import Operation
 from multiace.kernels.cpu.library import contiguous, library, pointer
+from multiace.kernels.cpu.threads import threads
 from multiace.kernels.reference.edge_basis import EdgeBasis as Definition
 
 

@@ -12,8 +12,9 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from multiace.activation import Activation
-from multiace.kernels.cpu.differentiable import Operation, threads
+from multiace.kernels.cpu.differentiable import Operation
 from multiace.kernels.cpu.library import contiguous, library, pointer
+from multiace.kernels.cpu.threads import threads
 from multiace.kernels.reference.gate import Gate as Definition
 from multiace.kernels.tables import split_sizes
 from multiace.o3.irreps import Irrep, Irreps

@@ -10,8 +10,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from multiace.kernels.cpu.differentiable import Operation, threads
+from multiace.kernels.cpu.differentiable import Operation
 from multiace.kernels.cpu.library import library, pointer
+from multiace.kernels.cpu.threads import threads
 from multiace.kernels.reference.linear import Linear as Definition
 from multiace.kernels.tables import split_sizes
 from multiace.o3.irreps import Irreps

@@ -10,8 +10,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from multiace.kernels.cpu.differentiable import Operation, threads
+from multiace.kernels.cpu.differentiable import Operation
 from multiace.kernels.cpu.library import contiguous, library, pointer
+from multiace.kernels.cpu.threads import threads
 from multiace.kernels.reference.neighbour_density import NeighbourDensity as Definition
 
 _INPUTS = ("harmonics", "hidden")

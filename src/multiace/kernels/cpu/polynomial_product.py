@@ -12,8 +12,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from multiace.kernels.cpu.differentiable import Operation, threads
+from multiace.kernels.cpu.differentiable import Operation
 from multiace.kernels.cpu.library import contiguous, library, pointer
+from multiace.kernels.cpu.threads import threads
 from multiace.kernels.reference.polynomial_product import PolynomialProduct as Definition
 from multiace.kernels.tables import ProductTable
 

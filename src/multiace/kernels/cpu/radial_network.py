@@ -11,9 +11,10 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from multiace.activation import Activation
-from multiace.kernels.cpu.differentiable import Operation, threads
+from multiace.kernels.cpu.differentiable import Operation
 from multiace.kernels.cpu.gate import FUNCTIONS
 from multiace.kernels.cpu.library import contiguous, library
+from multiace.kernels.cpu.threads import threads
 from multiace.kernels.reference.radial_network import RadialNetwork as Definition
 
 _INPUTS = ("basis", "weights", "biases", "envelope")

@@ -22,9 +22,9 @@ from multiace.kernels.cpu import (
     polynomial_product,
     radial_network,
 )
-from multiace.kernels.cpu.differentiable import threads
 from multiace.kernels.cpu.gate import FUNCTIONS, Gate
 from multiace.kernels.cpu.library import library, pointer
+from multiace.kernels.cpu.threads import threads
 from multiace.kernels.tables import ConvolutionTable, ProductTable
 from multiace.o3.irreps import Irreps
 
