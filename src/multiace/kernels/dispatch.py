@@ -35,6 +35,7 @@ class Kernels:
         steps: the operations bound to arrays, for plans; None: there are none.
         direct: operation in a traced graph -> function that computes it without PyTorch's
             dispatcher; None: there are none.
+        predict: what plans sum over atoms and edges, in one pass; None: by PyTorch.
         own_threads: context in which only kernels use torch's threads.
     """
 
@@ -50,6 +51,7 @@ class Kernels:
     neighbour_density: Callable[..., nn.Module]
     steps: ModuleType | None = None
     direct: Mapping[Any, Callable[..., Any]] | None = None
+    predict: Callable[..., Any] | None = None
     own_threads: Callable[[], AbstractContextManager[None]] = nullcontext
 
 
@@ -83,6 +85,7 @@ def _cpu() -> Kernels:
     from multiace.kernels.cpu.linear import Linear as FusedLinear
     from multiace.kernels.cpu.neighbour_density import NeighbourDensity as FusedDensity
     from multiace.kernels.cpu.polynomial_product import PolynomialProduct as FusedProduct
+    from multiace.kernels.cpu.prediction import predict
     from multiace.kernels.cpu.radial_network import RadialNetwork as FusedRadialNetwork
     from multiace.kernels.cpu.threads import own_threads
 
@@ -99,6 +102,7 @@ def _cpu() -> Kernels:
         neighbour_density=FusedDensity,
         steps=steps,
         direct=DIRECT,
+        predict=predict,
         own_threads=own_threads,
     )
 

@@ -44,14 +44,15 @@ class Array:
     gradient: Tensor = field(init=False)
 
     def __post_init__(self) -> None:
-        self._capacity = -1
+        self._n = self._capacity = -1
         self.value = self.gradient = torch.empty((0, *self.shape), dtype=self.dtype)
 
     def resize(self, sizes: Sizes) -> bool:
         """Give the array as many rows as there are now; return whether it has moved."""
         n = getattr(sizes, self.rows)
-        if n == len(self.value) and self._capacity >= 0:
+        if n == self._n:
             return False
+        self._n = n
         moved = n > self._capacity
         if moved:
             self._capacity = int(n * _ROOM) + 1

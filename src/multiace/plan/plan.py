@@ -19,6 +19,7 @@ from multiace.layer.layer import Layer
 from multiace.layer.linear import EquivariantLinear
 from multiace.layer.species_pooling import SpeciesPooling
 from multiace.plan.arrays import Array, Rows
+from multiace.plan.energy import EnergyTerms
 from multiace.plan.radial import RadialFunctions
 from multiace.plan.sources import NetworkSource
 from multiace.plan.steps import Carry, Differentiated, DistancesOfPairs, Lay, Step
@@ -163,6 +164,8 @@ class Plan:
         self._readouts = {int(t): self._array("owned") for t in self._model.readouts}
         repels = self._model.baseline.repulsion is not None
         self._repulsion = self._array("owned") if repels else None
+        read = (list(self._readouts.values()), self._repulsion)
+        self._terms = EnergyTerms(self._model.baseline, *read, self.potential.kernels.steps)
 
     def _lay_edges(self) -> list[Step]:
         """Lay out what no layer changes: geometry, radial functions, core repulsion."""
@@ -316,19 +319,12 @@ class Plan:
 
     def _take_species(self) -> None:
         """Evaluate what depends on the elements alone, and the energy's gradient by readouts."""
-        top, baseline = self._top, self._model.baseline
+        top = self._top
         with torch.no_grad():
             self._h[0].value.copy_(self._model.embedding(top.species))
         for step in self._of_species:
             step.forward()
-        arrays = [*self._readouts.values(), *([self._repulsion] if self._repulsion else [])]
-        with torch.enable_grad():
-            leaves = [torch.zeros_like(array.value, requires_grad=True) for array in arrays]
-            readouts = leaves[: len(self._readouts)]
-            repulsion = leaves[-1] if self._repulsion else None
-            total = baseline(readouts, top.species[: top.n_owned], repulsion).sum()
-            for array, seed in zip(arrays, torch.autograd.grad(total, leaves), strict=True):
-                array.gradient.copy_(seed)
+        self._terms.take_species(top.species[: top.n_owned])
 
     def forward_layer(self, t: int) -> None:
         """Evaluate h^(t) of owned nodes from h^(t-1) of all; t counts from 1."""
@@ -340,12 +336,11 @@ class Plan:
         return self._h[t].value
 
     def energies(self) -> Float64[Tensor, "owned terms"]:
-        """Return the terms of each owned atom's energy in eV; their sum is the energy."""
-        top = self._top
-        readouts = [array.value for array in self._readouts.values()]
-        repulsion = None if self._repulsion is None else self._repulsion.value
-        with torch.no_grad():
-            return self._model.baseline(readouts, top.species[: top.n_owned], repulsion)
+        """Return the terms of each owned atom's energy in eV; their sum is the energy.
+
+        They stay until the next evaluation.
+        """
+        return self._terms.values()
 
     def begin_reverse(self) -> None:
         """Forget the gradients of the last evaluation."""
@@ -389,7 +384,12 @@ class Plan:
                 for t in range(self.n_layers, 0, -1):
                     self.reverse_layer(t)
                 by_edge = self.gradient()
-            return prediction_of(graph, vectors, terms, by_edge, forces=forces, stress=stress)
+            wanted = {"forces": forces, "stress": stress}
+            predict = self.potential.kernels.predict
+            if predict is None:
+                return prediction_of(graph, vectors, terms, by_edge, **wanted)
+            of_nodes = (terms, graph.structure_of_node, graph.volume)
+            return Prediction(*predict(*of_nodes, *ends, vectors, by_edge, **wanted))
 
 
 def _quotient(a: Tensor, density: Tensor) -> list[Tensor]:

@@ -32,16 +32,9 @@ class Topology:
         self.species, self.n_owned = species.contiguous(), n_owned
         self.pair = None if pairs is None else pairs.of_edge.contiguous()
         self.edge_of_pair = None if pairs is None else pairs.edge.contiguous()
-
-    @property
-    def sizes(self) -> Sizes:
-        """Rows of the arrays."""
-        return Sizes(len(self.species), self.n_owned, len(self.senders), self.n_pairs)
-
-    @property
-    def n_pairs(self) -> int:
-        """Number of pairs."""
-        return len(self.senders if self.edge_of_pair is None else self.edge_of_pair)
+        n_edges = len(self.senders)
+        self.n_pairs = n_edges if self.edge_of_pair is None else len(self.edge_of_pair)
+        self.sizes = Sizes(len(self.species), n_owned, n_edges, self.n_pairs)
 
     @property
     def ends_of_pairs(self) -> tuple[Int[Tensor, " pairs"], Int[Tensor, " pairs"]]:

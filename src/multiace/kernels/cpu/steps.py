@@ -6,9 +6,8 @@ energy's gradients by its inputs, adding where an input is shared with other ste
 
 from __future__ import annotations
 
-import ctypes
 from collections.abc import Callable, Sequence
-from typing import Any, Protocol, runtime_checkable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -22,176 +21,15 @@ from multiace.kernels.cpu import (
     polynomial_product,
     radial_network,
 )
+from multiace.kernels.cpu.bound_kernel import Array, BoundKernel, Topology
 from multiace.kernels.cpu.gate import FUNCTIONS, Gate
-from multiace.kernels.cpu.library import library, pointer
+from multiace.kernels.cpu.prediction import SumTerms as SumTerms
+from multiace.kernels.cpu.spline import SplineBasis as SplineBasis
+from multiace.kernels.cpu.spline import SplineFunctions as SplineFunctions
+from multiace.kernels.cpu.spline import SplineFunctionsArguments
 from multiace.kernels.cpu.threads import threads
 from multiace.kernels.tables import ConvolutionTable, ProductTable
 from multiace.o3.irreps import Irreps
-
-
-@runtime_checkable
-class Array(Protocol):
-    """A quantity and the energy's gradient by it; `multiace.plan.arrays.Array`."""
-
-    value: Tensor
-    gradient: Tensor
-    differentiable: bool
-    shared: bool
-
-
-@runtime_checkable
-class Topology(Protocol):
-    """Indices of nodes and edges; `multiace.plan.topology.Topology`."""
-
-    senders: Tensor
-    receivers: Tensor
-    species: Tensor
-    n_owned: int
-    pair: Tensor | None
-    n_pairs: int
-
-
-class BoundKernel:
-    """A kernel and the structure of its arguments, filled in when arrays move or sizes change.
-
-    Args:
-        name: the kernel.
-        dtype: its dtype.
-        arguments: structure of its arguments.
-    """
-
-    def __init__(self, name: str, dtype: torch.dtype, arguments: ctypes.Structure) -> None:
-        self._arguments, self._kept = arguments, dict[str, Tensor]()
-        self._function: Callable[[Any], int] = library().function(name, dtype)
-        self._name, self._address = name, ctypes.addressof(arguments)
-
-    def set(self, **values: int | float | Tensor | None) -> None:
-        """Fill in arguments; tensors are kept alive and must be contiguous."""
-        for name, value in values.items():
-            if isinstance(value, Tensor):
-                assert value.is_contiguous(), name
-                self._kept[name] = value
-                value = pointer(value)
-            setattr(self._arguments, name, value)
-
-    def run(self) -> None:
-        """Run the kernel."""
-        code = self._function(self._address)
-        if code:
-            raise RuntimeError(f"kernel {self._name} of the plan failed with code {code}.")
-
-
-class SplineArguments(ctypes.Structure):
-    """`MultiaceSpline` of csrc/spline.h."""
-
-    _fields_ = (
-        ("n_rows", ctypes.c_int64),
-        ("n_intervals", ctypes.c_int64),
-        ("width", ctypes.c_double),
-        *((name, ctypes.c_void_p) for name in "distances knots basis slope".split()),
-    )
-
-
-class SplineBasis:
-    """Knots and weights of quintic splines at the distances; the convolution pulls them back.
-
-    Args:
-        distances: of the pairs.
-        n_intervals: intervals from 0 to the cutoff.
-        width: of an interval, Å.
-        dtype: dtype of the weights.
-    """
-
-    def __init__(
-        self, distances: Array, n_intervals: int, width: float, dtype: torch.dtype
-    ) -> None:
-        self.distances = distances
-        self.knots = torch.empty(0, dtype=torch.int64)
-        self.basis = self.slope = torch.empty((0, 6), dtype=dtype)
-        self._kernel = BoundKernel("spline_basis", dtype, SplineArguments())
-        self._kernel.set(n_intervals=n_intervals, width=width)
-
-    def bind(self, top: Topology, moved: bool) -> None:
-        """Take the edges there are."""
-        n = top.n_pairs
-        if n > len(self.knots):
-            rows = int(1.1 * n) + 1
-            self.knots = torch.empty(rows, dtype=torch.int64)
-            self.basis, self.slope = (self.basis.new_empty((rows, 6)) for _ in range(2))
-            self._kernel.set(knots=self.knots, basis=self.basis, slope=self.slope)
-        self._kernel.set(n_rows=n, distances=self.distances.value)
-
-    def forward(self) -> None:
-        """Find the knots."""
-        self._kernel.run()
-
-    def backward(self) -> None:
-        """Nothing: convolutions write the gradient by the distance themselves."""
-
-
-class SplineFunctionsArguments(ctypes.Structure):
-    """`MultiaceSplineFunctions` of csrc/spline.h."""
-
-    _fields_ = (
-        *((name, ctypes.c_int64) for name in "n_rows n_functions n_knots".split()),
-        *((name, ctypes.c_void_p) for name in "knots types basis slope table".split()),
-        *((name, ctypes.c_void_p) for name in "values slopes cotangent distance_gradient".split()),
-    )
-
-
-class SplineFunctions:
-    """Functions of the distance by splines, such as the hidden features u.
-
-    Args:
-        basis: knots and weights.
-        table: (types, knots, functions).
-        types: topology -> which table each pair takes, or None.
-        values: the functions.
-    """
-
-    def __init__(
-        self,
-        basis: SplineBasis,
-        table: Tensor,
-        types: Callable[[Topology], Tensor | None],
-        values: Array,
-    ) -> None:
-        self.basis, self.types, self.values = basis, types, values
-        self._slopes = table.new_empty((0, table.shape[2]))
-        names = ("spline_functions_forward", "spline_functions_backward")
-        self._kernels = [
-            BoundKernel(name, table.dtype, SplineFunctionsArguments()) for name in names
-        ]
-        for kernel in self._kernels:
-            kernel.set(n_functions=table.shape[2], n_knots=table.shape[1], table=table)
-
-    def bind(self, top: Topology, moved: bool) -> None:
-        """Take the edges there are."""
-        n, basis = top.n_pairs, self.basis
-        if n > len(self._slopes):
-            self._slopes = self._slopes.new_empty((int(1.1 * n) + 1, self._slopes.shape[1]))
-        types = self.types(top)
-        for kernel in self._kernels:
-            kernel.set(
-                n_rows=n,
-                knots=basis.knots,
-                types=types,
-                basis=basis.basis,
-                slope=basis.slope,
-                slopes=self._slopes,
-            )
-        self._kernels[0].set(values=self.values.value)
-        self._kernels[1].set(
-            cotangent=self.values.gradient, distance_gradient=basis.distances.gradient
-        )
-
-    def forward(self) -> None:
-        """Evaluate the functions and their slopes."""
-        self._kernels[0].run()
-
-    def backward(self) -> None:
-        """Add the gradient by the distance."""
-        self._kernels[1].run()
 
 
 class HiddenFeatures:
