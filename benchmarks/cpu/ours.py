@@ -90,14 +90,13 @@ class Ours:
         Args:
             traced: take them from a graph that was traced once, as longer trainings do.
         """
-        if traced:
+        batch = (self._example, _WEIGHTS)
+        with self.potential.kernels.own_threads():
+            if not traced:
+                return gradients_by_autograd(self.potential, _CONFIG, *batch)[0]
             if self._traced is None:
-                kind = Kind.of(self._example, _WEIGHTS)
-                self._traced = TracedGradients(self.potential, _CONFIG, kind)
-            loss, _ = self._traced(self._example, _WEIGHTS)
-        else:
-            loss, _ = gradients_by_autograd(self.potential, _CONFIG, self._example, _WEIGHTS)
-        return loss
+                self._traced = TracedGradients(self.potential, _CONFIG, Kind.of(*batch))
+            return self._traced(*batch)[0]
 
     def parameters(self) -> dict[str, torch.nn.Parameter]:
         """Return the weights, whose gradients a training step leaves."""
