@@ -13,7 +13,7 @@ from tests.plan.cases import STRUCTURES, graph_of, potential
 
 from multiace.kernels.cpu import convolution
 from multiace.kernels.cpu.library import library
-from multiace.kernels.cpu.threads import own_threads
+from multiace.kernels.cpu.threads import OwnThreads
 from multiace.kernels.cpu.threads import threads as threads_of_kernels
 from multiace.plan import Plan
 
@@ -89,12 +89,12 @@ def test_as_many_threads_work_as_torch_has(arguments):
 
 def test_kernels_alone_use_the_threads_of_torch_that_they_take():
     torch.set_num_threads(3)
-    with own_threads():
-        with own_threads():
+    with OwnThreads():
+        with OwnThreads():
             pass
         assert (torch.get_num_threads(), threads_of_kernels()) == (1, 3)
     assert (torch.get_num_threads(), threads_of_kernels()) == (3, 3)
-    with pytest.raises(KeyError), own_threads():
+    with pytest.raises(KeyError), OwnThreads():
         raise KeyError
     torch.set_num_threads(2)
     assert threads_of_kernels() == 2
@@ -166,3 +166,18 @@ def test_lack_of_memory_is_an_error_that_one_survives(arguments, n_threads):
     with pytest.raises(MemoryError, match="convolution_forward ran out of memory"):
         library().call("convolution_forward", torch.float32, call)
     assert equal(compute(arguments), expected)
+
+
+def test_a_plan_follows_the_number_of_threads():
+    model = potential("mace", kernels="cpu")
+    plan, graph = Plan(model), graph_of(model, STRUCTURES)
+
+    def in_use() -> set[int]:
+        plan.evaluate(graph)
+        steps = [step for of_layer in plan._layers for step in of_layer]
+        kernels = [kernel for step in steps for kernel in getattr(step, "_kernels", ())]
+        return {kernel._arguments.n_threads for kernel in kernels}
+
+    for n_threads in (1, 3, 2):
+        torch.set_num_threads(n_threads)
+        assert in_use() == {n_threads}

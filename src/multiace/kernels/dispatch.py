@@ -87,7 +87,7 @@ def _cpu() -> Kernels:
     from multiace.kernels.cpu.polynomial_product import PolynomialProduct as FusedProduct
     from multiace.kernels.cpu.prediction import predict
     from multiace.kernels.cpu.radial_network import RadialNetwork as FusedRadialNetwork
-    from multiace.kernels.cpu.threads import own_threads
+    from multiace.kernels.cpu.threads import OwnThreads
 
     return Kernels(
         "cpu",
@@ -103,7 +103,7 @@ def _cpu() -> Kernels:
         steps=steps,
         direct=DIRECT,
         predict=predict,
-        own_threads=own_threads,
+        own_threads=OwnThreads,
     )
 
 

@@ -106,6 +106,7 @@ class Plan:
             exact=exact,
             tolerance=tolerance,
         )
+        self._n_threads = 0
         self._of_species: list[Step] = []  # what depends on the elements alone
         self._edges = self._lay_edges()
         self._layers = [
@@ -298,15 +299,29 @@ class Plan:
         self._top = Topology(senders, receivers, species, n_owned, pairs)
         sizes = self._top.sizes
         moved = [array.resize(sizes) for array in self._arrays]
-        moved_or_new = not same or any(moved)
+        moved_or_new = self._threads_changed() or any(moved) or not same
         for steps in (self._of_species, self._edges, *self._layers):
             for step in steps:
                 step.bind(self._top, moved_or_new)
         if moved_or_new:
             self._take_species()
         self._vectors.value.copy_(edge_vectors)
-        for step in self._edges:
-            step.forward()
+        self._forward(self._edges)
+
+    def _forward(self, steps: Sequence[Step]) -> None:
+        with self.potential.kernels.own_threads():
+            for step in steps:
+                step.forward()
+
+    def _backward(self, steps: Sequence[Step]) -> None:
+        with self.potential.kernels.own_threads():
+            for step in reversed(steps):
+                step.backward()
+
+    def _threads_changed(self) -> bool:
+        bound, before = self.potential.kernels.steps, self._n_threads
+        self._n_threads = 1 if bound is None else bound.threads()
+        return before != self._n_threads
 
     def _check(self, species: Tensor) -> None:
         known = self.potential.elements
@@ -322,14 +337,12 @@ class Plan:
         top = self._top
         with torch.no_grad():
             self._h[0].value.copy_(self._model.embedding(top.species))
-        for step in self._of_species:
-            step.forward()
+        self._forward(self._of_species)
         self._terms.take_species(top.species[: top.n_owned])
 
     def forward_layer(self, t: int) -> None:
         """Evaluate h^(t) of owned nodes from h^(t-1) of all; t counts from 1."""
-        for step in self._layers[t - 1]:
-            step.forward()
+        self._forward(self._layers[t - 1])
 
     def features(self, t: int) -> Float[Tensor, "nodes dim"]:
         """Return h^(t) of all nodes, to be written where nodes are ghosts."""
@@ -349,8 +362,7 @@ class Plan:
 
     def reverse_layer(self, t: int) -> None:
         """Add what layer t contributes to the gradients by h^(t-1) and by the edges."""
-        for step in reversed(self._layers[t - 1]):
-            step.backward()
+        self._backward(self._layers[t - 1])
 
     def feature_gradients(self, t: int) -> Float[Tensor, "nodes dim"]:
         """Return dE/dh^(t) of all nodes; rows of ghosts belong to their owners."""
@@ -358,8 +370,7 @@ class Plan:
 
     def gradient(self) -> Float[Tensor, "edges 3"]:
         """Return dE/d(edge vector) in eV/Å, once all layers are reversed."""
-        for step in reversed(self._edges):
-            step.backward()
+        self._backward(self._edges)
         return self._vectors.gradient
 
     def evaluate(self, graph: Graph, *, forces: bool = True, stress: bool = False) -> Prediction:

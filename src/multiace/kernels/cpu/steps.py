@@ -27,7 +27,7 @@ from multiace.kernels.cpu.prediction import SumTerms as SumTerms
 from multiace.kernels.cpu.spline import SplineBasis as SplineBasis
 from multiace.kernels.cpu.spline import SplineFunctions as SplineFunctions
 from multiace.kernels.cpu.spline import SplineFunctionsArguments
-from multiace.kernels.cpu.threads import threads
+from multiace.kernels.cpu.threads import threads as threads
 from multiace.kernels.tables import ConvolutionTable, ProductTable
 from multiace.o3.irreps import Irreps
 

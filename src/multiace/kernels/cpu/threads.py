@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import torch
 
 
 class _Taken(threading.local):
-    """Threads that kernels have from torch; 0 outside `own_threads`."""
+    """Threads that kernels have from torch; 0 outside `OwnThreads`."""
 
     number = 0
 
@@ -19,13 +17,12 @@ _TAKEN = _Taken()
 
 
 def threads() -> int:
-    """Return how many threads a kernel may use: as many as torch, outside of `own_threads`."""
+    """Return how many threads a kernel may use: as many as torch, outside of `OwnThreads`."""
     return _TAKEN.number or torch.get_num_threads()
 
 
-@contextmanager
-def own_threads() -> Iterator[None]:
-    """Let kernels alone use torch's threads; other operations of torch run on the caller's.
+class OwnThreads:
+    """Context in which kernels alone use torch's threads; torch itself runs on the caller's.
 
     The threads of OpenMP spin for milliseconds after each operation that used them, in case that
     another one follows, and keep processors from kernels that come in between. What torch computes
@@ -33,20 +30,23 @@ def own_threads() -> Iterator[None]:
 
     Example:
         >>> before = torch.get_num_threads()
-        >>> with own_threads():
+        >>> with OwnThreads():
         ...     torch.get_num_threads(), threads() == before
         (1, True)
         >>> torch.get_num_threads() == before
         True
     """
-    number = threads()
-    if number == 1 or _TAKEN.number:
-        yield
-        return
-    _TAKEN.number = number
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(number)
-        _TAKEN.number = 0
+
+    def __init__(self) -> None:
+        self._number = 0
+
+    def __enter__(self) -> None:
+        number = threads()
+        if number > 1 and not _TAKEN.number:
+            self._number = _TAKEN.number = number
+            torch.set_num_threads(1)
+
+    def __exit__(self, *error: object) -> None:
+        if self._number:
+            torch.set_num_threads(self._number)
+            self._number = _TAKEN.number = 0
