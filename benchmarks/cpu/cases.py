@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,8 @@ class Options:
         modes: modes of the peers to leave in; all if empty.
         patience: seconds that a mode may take to compile; one that takes longer is recorded as
             failed.
+        only: patterns of names of cases, those of the grid with `_threads1` or `_threads2`; all if
+            empty.
     """
 
     tiny: bool = False
@@ -38,6 +41,11 @@ class Options:
     cache: Path = Path(".bench-cache")
     modes: tuple[str, ...] = ()
     patience: int = 900
+    only: tuple[str, ...] = ()
+
+    def wants(self, name: str) -> bool:
+        """Whether a case is to be run."""
+        return not self.only or any(fnmatchcase(name, pattern) for pattern in self.only)
 
     def modes_of(self, peer: str, purpose: str) -> tuple[str, ...]:
         """Return the modes of a peer for a purpose, those left in."""

@@ -274,13 +274,18 @@ def main() -> None:
     warnings.simplefilter("ignore")
     content: dict[str, Any] = {"versions": _versions(), "machine": machine(), "cases": {}}
     for case in headline(arguments.peer, options):
+        if not options.wants(case.name):
+            continue
         content["cases"][case.name] = run_headline(case, options)
         arguments.out.write_text(json.dumps(content))
         gc.collect()
     if arguments.full:
         content["grid"] = {}
         for case, threads in grid(arguments.peer, options):
-            content["grid"][f"{case.name}_threads{threads}"] = run_grid(case, threads, options)
+            name = f"{case.name}_threads{threads}"
+            if not options.wants(name):
+                continue
+            content["grid"][name] = run_grid(case, threads, options)
             arguments.out.write_text(json.dumps(content))
             gc.collect()
 

@@ -23,13 +23,20 @@ def add_options(to: argparse.ArgumentParser) -> None:
     to.add_argument("--cache", type=Path, default=CACHE, help="for what the peers compile")
     to.add_argument("--modes", nargs="+", default=[], help="modes of the peers; default all")
     to.add_argument("--patience", type=int, default=900, help="seconds a mode may compile for")
+    to.add_argument("--only", nargs="+", default=[], help="patterns of names of cases")
 
 
 def options_of(arguments: argparse.Namespace) -> Options:
     """Return the options that were given."""
     arguments.cache.mkdir(parents=True, exist_ok=True)
-    modes = tuple(arguments.modes)
-    return Options(arguments.tiny, arguments.data, arguments.cache, modes, arguments.patience)
+    return Options(
+        tiny=arguments.tiny,
+        data=arguments.data,
+        cache=arguments.cache,
+        modes=tuple(arguments.modes),
+        patience=arguments.patience,
+        only=tuple(arguments.only),
+    )
 
 
 def words(options: Options, *, full: bool = False) -> list[str]:
@@ -38,4 +45,5 @@ def words(options: Options, *, full: bool = False) -> list[str]:
     result += ["--tiny"] if options.tiny else []
     result += ["--data", str(options.data)] if options.data else []
     result += ["--modes", *options.modes] if options.modes else []
+    result += ["--only", *options.only] if options.only else []
     return result + (["--full"] if full else [])

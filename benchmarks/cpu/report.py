@@ -75,7 +75,9 @@ def _compared(content: dict[str, Any], of: str) -> Iterator[tuple[str, str, dict
 
 def write_tables(content: dict[str, Any]) -> str:
     """Return the tables in Markdown."""
-    parts = [_conditions(content), _ratios(content, "cases"), _accuracy(content), _memory(content)]
+    parts = [_conditions(content)]
+    if any(result["cases"] for result in content["peers"].values()):
+        parts += [_ratios(content, "cases"), _accuracy(content), _memory(content)]
     parts.append(_operations(content["operations"]))
     if any("grid" in result for result in content["peers"].values()):
         parts.append(_ratios(content, "grid"))
@@ -87,7 +89,12 @@ def _conditions(content: dict[str, Any]) -> str:
     versions: dict[str, str] = {}
     for result in content["peers"].values():
         versions |= {k: v for k, v in result["versions"].items() if k != "e3nn"}
-    kernels = {case["kernels"] for r in content["peers"].values() for case in r["cases"].values()}
+    cases = [
+        case
+        for result in content["peers"].values()
+        for case in (*result["cases"].values(), *result.get("grid", {}).values())
+    ]
+    kernels = {case["kernels"] for case in cases}
     packages = ", ".join(f"{name} {version}" for name, version in versions.items())
     return (
         f"`{content['command']}`, {content['date']}, commit {str(content['commit'])[:12]}, "

@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 import torch
 from benchmarks.cpu import operations, report
+from benchmarks.cpu.cases import Options
 from benchmarks.cpu.measure import Effort, in_turns, machine
+from benchmarks.cpu.options import words
 from benchmarks.cpu.systems import jitters, molecules, silicon
 
 
@@ -29,6 +31,14 @@ def section(threads: int = 1, *, valid: bool = True) -> dict:
 def content(**options: bool) -> dict:
     case = {"energy_forces": section(**options), "training_step": section()}
     return {"peers": {"mace": {"cases": {"mace8_si8": case}}}}
+
+
+def test_cases_are_chosen_by_patterns_of_their_names():
+    assert Options().wants("mace128_si64")
+    only = Options(only=("*_threads2", "nequip*"))
+    names = ["mace128_si64", "mace128_si64_threads2", "nequip32_si64"]
+    assert [only.wants(name) for name in names] == [False, True, True]
+    assert words(only)[-3:] == ["--only", "*_threads2", "nequip*"]
 
 
 def test_ratio_is_against_the_fastest_mode_of_the_peer():
