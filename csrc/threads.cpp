@@ -18,8 +18,10 @@ __asm__(".symver pthread_create, pthread_create@GLIBC_2.2.5");
 namespace multiace {
 namespace {
 
-// How often a waiting thread looks before it sleeps: some ten microseconds, the gap between kernels.
-constexpr int kSpins = 1000;
+// How often a waiting thread looks before it sleeps: a tenth of a millisecond, the gap between kernels
+// with operations of PyTorch in between. To be woken takes about as long; longer waits gained little,
+// and cost more where processes share the processors.
+constexpr int kSpins = 5000;
 
 inline void relax() {
 #if defined(__x86_64__)
