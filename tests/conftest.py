@@ -19,11 +19,12 @@ settings.load_profile("multiace")
 
 
 ONCE = (
-    *("cli", "demo", "docs", "faults", "report", "study"),
-    *("training/test_loop.py", "training/test_resume.py"),
+    *("cli", "demo", "docs", "faults", "golden", "report", "study"),
+    *(f"training/test_{name}.py" for name in ("fine_tuning", "loop", "resume", "run", "stores")),
+    "deploy/test_trace.py",
 )
-"""Folders and files whose tests start processes, browsers or many whole trainings: they take long,
-and what they compute is checked for shapes elsewhere."""
+"""Folders and files whose tests start processes, browsers, compilers or many whole trainings, or
+compare many whole models: they take long, and what they compute is checked for shapes elsewhere."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
