@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import math
+import pickle
+import subprocess
+import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -239,6 +244,80 @@ def test_potential_that_cannot_be_built_is_refused(fields, message):
     fields = {"elements": ELEMENTS, "dtype": torch.float32} | fields
     with pytest.raises(ValueError, match=message):
         Potential(DESIGN, fields.pop("elements"), statistics(DESIGN), **fields)
+
+
+def third_derivatives(potential, graph):
+    """Return gradients of the squared gradients of a loss of forces."""
+    parameters = list(potential.parameters())
+    loss = potential(graph).forces.square().sum()
+    gradients = torch.autograd.grad(loss, parameters, create_graph=True, materialize_grads=True)
+    squares = torch.stack([gradient.square().sum() for gradient in gradients]).sum()
+    return torch.autograd.grad(squares, parameters, materialize_grads=True)
+
+
+GATED = Design(layers=2, channels=2, l_max=1, cutoff=3.5, update={"nonlinearity": "gate"})
+
+
+def test_a_copy_is_the_same_function_with_weights_of_its_own():
+    potential, graph = build(GATED), graph_of(METHANOL)
+    copied = copy.deepcopy(potential)
+    assert copied.kernels is potential.kernels
+    before = potential(graph).forces.detach()
+    with torch.no_grad():
+        for weights in potential.parameters():
+            weights += 0.1
+    torch.testing.assert_close(copied(graph).forces.detach(), before, rtol=0, atol=0)
+    assert not torch.equal(potential(graph).forces.detach(), before)
+
+
+_ELSEWHERE = """
+import pickle, sys, torch
+from tests.test_potential import third_derivatives
+with open(sys.argv[1], "rb") as file:
+    potential, graph, expected = pickle.load(file)
+torch.testing.assert_close(third_derivatives(potential, graph), expected, rtol=1e-9, atol=1e-9)
+print("equal")
+"""
+
+
+@pytest.mark.parametrize("design", [GATED, DESIGN], ids=["gated", "botnet"])
+def test_a_pickle_computes_the_same_in_another_process(design, tmp_path):
+    potential, graph = build(design), graph_of(METHANOL, design)
+    with (tmp_path / "pickle").open("wb") as file:
+        pickle.dump((potential, graph, third_derivatives(potential, graph)), file)
+    command = [sys.executable, "-c", _ELSEWHERE, str(tmp_path / "pickle")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.stdout == "equal\n", done.stderr
+
+
+def test_forces_differentiate_by_edge_vectors_that_ask_for_it():
+    potential, graph = build(), graph_of(METHANOL)
+    vectors = graph.edge_vectors.clone().requires_grad_()
+    forces = potential(replace(graph, edge_vectors=vectors)).forces
+    (slopes,) = torch.autograd.grad(forces[0, 0], vectors)
+    step, direction = 1e-5, torch.randn(vectors.shape, dtype=torch.float64)
+    ahead, behind = (
+        potential(replace(graph, edge_vectors=graph.edge_vectors + sign * step * direction))
+        for sign in (1, -1)
+    )
+    expected = (ahead.forces[0, 0] - behind.forces[0, 0]).item() / (2 * step)
+    assert (slopes * direction).sum().item() == pytest.approx(expected, rel=1e-5, abs=1e-8)
+
+
+def test_inference_mode_gives_the_same_numbers():
+    with torch.inference_mode():
+        potential, graph = build(), graph_of(TRICLINIC)
+        inside = potential(graph, stress=True)
+    outside = potential(graph_of(TRICLINIC), stress=True)
+    for name in ("energy", "forces", "stress"):
+        torch.testing.assert_close(getattr(inside, name), getattr(outside, name).detach())
+
+
+@pytest.mark.parametrize("name", ["species", "senders", "receivers", "structure_of_node"])
+def test_indices_of_another_type_are_refused(name):
+    graph = graph_of(METHANOL)
+    with pytest.raises(TypeError, match=name):
+        replace(graph, **{name: getattr(graph, name).int()})
 
 
 def test_number_of_parameters_is_what_is_trained():

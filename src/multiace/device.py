@@ -3,12 +3,35 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import torch
 
 
 class DeviceError(ValueError):
     """A device that there is not: says its name, what there is and the way out."""
+
+
+@contextmanager
+def own_mode(device: str = "cpu") -> Iterator[None]:
+    """Context in which torch computes as a model says, within autocast and inference mode too.
+
+    Args:
+        device: type of the device that computes.
+
+    Example:
+        >>> with torch.inference_mode(), own_mode():
+        ...     torch.is_inference_mode_enabled(), torch.is_grad_enabled()
+        (False, False)
+    """
+    differentiate = torch.is_grad_enabled()
+    with (
+        torch.autocast(device, enabled=False),
+        torch.inference_mode(False),  # this alone would enable gradients
+        torch.set_grad_enabled(differentiate),
+    ):
+        yield
 
 
 def find_device(name: str | torch.device) -> torch.device:

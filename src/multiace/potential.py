@@ -12,6 +12,7 @@ from jaxtyping import Float, Float64
 from torch import Tensor, nn
 
 from multiace.design import Design, Statistics
+from multiace.device import own_mode
 from multiace.geometry.graph import Graph
 from multiace.initialisation import Initialisation
 from multiace.kernels.dispatch import select_kernels
@@ -48,7 +49,8 @@ class Potential(nn.Module):
     """A Design with weights, elements and statistics: E, F and stress of structures.
 
     Forces and stress come from dE/d(edge vector) alone. With gradients enabled the result can be
-    differentiated again, as training on forces does; under `torch.no_grad` it cannot.
+    differentiated again, as training on forces does, and by edge vectors that require gradients;
+    under `torch.no_grad` it cannot.
 
     Args:
         design: the Design.
@@ -73,6 +75,7 @@ class Potential(nn.Module):
         -13.6
     """
 
+    @own_mode()
     def __init__(
         self,
         design: Design,
@@ -133,6 +136,9 @@ class Potential(nn.Module):
             forces: also evaluate forces.
             stress: also evaluate stress.
         """
+        if torch.is_inference_mode_enabled():  # where there are no gradients, not even for forces
+            with own_mode(graph.edge_vectors.device.type):
+                return self(graph.clone(), forces=forces, stress=stress)
         differentiate = torch.is_grad_enabled()
         own_precision = torch.autocast(graph.edge_vectors.device.type, enabled=False)
         with (
@@ -141,7 +147,7 @@ class Potential(nn.Module):
             self.kernels.own_threads(),
         ):
             edge_vectors = graph.edge_vectors.to(self.dtype)
-            if forces or stress:
+            if (forces or stress) and not edge_vectors.requires_grad:
                 edge_vectors = edge_vectors.detach().requires_grad_()
             ends = (graph.senders, graph.receivers)
             terms = self.model(
@@ -170,11 +176,12 @@ class Potential(nn.Module):
                 "radial.transform makes the radial basis a function of the elements too, and the "
                 "radial grid is one of distances. Leave out the grid, or set the transform to none."
             )
+        before = edge_functions.grid
         edge_functions.grid = None if intervals is None else RadialGrid(self.cutoff, intervals)
         try:
             yield
         finally:
-            edge_functions.grid = None
+            edge_functions.grid = before
 
     def radial_grid_error(self, intervals: int) -> float:
         """Return the largest error of R on a grid, over the largest value of R.

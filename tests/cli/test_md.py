@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from ase import Atoms
 from ase.build import molecule
+from ase.constraints import FixAtoms
 from ase.io import read, write
 from typer.testing import CliRunner
 
@@ -85,6 +86,11 @@ def test_structures_that_cannot_run_are_refused(model, tmp_path):
     (tmp_path / "notes.foo").write_text("nothing")
     result = CliRunner().invoke(app, ["md", "model.safetensors", "notes.foo"])
     assert "not a file of atoms" in str(result.exception)
+    fixed = molecule("CH3CH2OH")
+    fixed.set_constraint(FixAtoms([0, 1]))
+    columns = ["symbols", "positions", "move_mask"]
+    write(tmp_path / "start.xyz", fixed, format="extxyz", columns=columns)
+    assert "constrains atoms (FixAtoms)" in str(run().exception)
     write(tmp_path / "start.xyz", Atoms("S"), format="extxyz")
     assert isinstance(run().exception, ElementError)
     assert not (tmp_path / "md.xyz").exists()

@@ -1,5 +1,8 @@
 """ASE calculator: properties, caching, faults."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 import torch
@@ -139,18 +142,66 @@ def test_a_result_that_is_not_finite_stops_molecular_dynamics(ethanol, random_po
         dynamics.run(1)
 
 
-def test_weights_that_have_changed_are_seen(ethanol, random_potential):
-    before = ethanol.get_potential_energy()
+def _in_place(potential, _):
     with torch.no_grad():
-        for weights in random_potential.parameters():
+        for weights in potential.parameters():
             weights *= 1.1
-    ethanol.calc.reset()
+
+
+def _loaded(potential, _):
+    state = {name: 1.1 * weights for name, weights in potential.state_dict().items()}
+    potential.load_state_dict(state, assign=True)
+
+
+def _constants(potential, _):
+    potential.model.baseline.atomic_energies += 1.0
+
+
+def _by_data(potential, calculator):
+    for weights in potential.parameters():
+        weights.data.mul_(1.1)
+    calculator.reset()
+
+
+@pytest.mark.parametrize("change", [_in_place, _loaded, _constants, _by_data])
+@pytest.mark.parametrize("move", [0.0, 0.01])
+def test_weights_that_have_changed_are_seen(ethanol, random_potential, change, move):
+    before = ethanol.get_potential_energy()
+    change(random_potential, ethanol.calc)
+    ethanol.positions[0] += move
     graph = build_graph(
         Structure.from_ase(ethanol), random_potential.cutoff, random_potential.elements
     )
     after = ethanol.get_potential_energy()
     assert after == pytest.approx(random_potential(graph).energy.item(), abs=1e-5)
     assert abs(after - before) > 1e-2
+
+
+def test_copies_and_pickles_of_atoms_compute_the_same(ethanol, random_potential):
+    forces = ethanol.get_forces()
+    for copied in (copy.deepcopy(ethanol), pickle.loads(pickle.dumps(ethanol))):
+        copied.positions += 1.0  # what it knows already does not do
+        np.testing.assert_allclose(copied.get_forces(), forces, atol=1e-12)
+        _in_place(random_potential, None)
+        copied.positions -= 1.0
+        np.testing.assert_allclose(copied.get_forces(), forces, atol=1e-12)
+
+
+def test_inference_mode_changes_nothing(ethanol, random_potential):
+    forces = ethanol.get_forces()
+    ethanol.calc = multiace.ASECalculator(random_potential)
+    with torch.inference_mode():
+        np.testing.assert_array_equal(ethanol.get_forces(), forces)
+    ethanol.rattle(0.01)
+    inside = ethanol.get_forces()
+    ethanol.calc = multiace.ASECalculator(random_potential)
+    np.testing.assert_array_equal(ethanol.get_forces(), inside)
+
+
+def test_atoms_that_are_there_twice_are_named(ethanol):
+    ethanol.positions[4] = ethanol.positions[2] + [0.0, 0.0, 0.001]
+    with pytest.raises(ValueError, match=r"Atoms 2 and 4 are 0\.001 Å apart"):
+        ethanol.get_forces()
 
 
 def test_one_calculator_takes_structures_with_other_elements_and_cells(random_potential):
@@ -171,9 +222,9 @@ def test_a_calculator_with_reference_kernels_gives_the_same(ethanol, random_pote
         kernels="reference",
     )
     reference.load_state_dict(random_potential.state_dict())
-    copy = ethanol.copy()
-    copy.calc = multiace.ASECalculator(reference)
-    np.testing.assert_allclose(copy.get_forces(), ethanol.get_forces(), atol=1e-6)
+    other = ethanol.copy()
+    other.calc = multiace.ASECalculator(reference)
+    np.testing.assert_allclose(other.get_forces(), ethanol.get_forces(), atol=1e-6)
 
 
 def test_a_model_file_gives_the_results_of_the_potential_it_holds(
@@ -181,11 +232,11 @@ def test_a_model_file_gives_the_results_of_the_potential_it_holds(
 ):
     path = tmp_path / "model.safetensors"
     save_model(path, random_potential, {})
-    copy = ethanol.copy()
-    copy.calc = multiace.ASECalculator(path)
-    np.testing.assert_array_equal(copy.get_forces(), ethanol.get_forces())
-    copy.calc = multiace.ASECalculator(path, dtype=torch.float32)
-    np.testing.assert_allclose(copy.get_forces(), ethanol.get_forces(), atol=1e-4)
+    other = ethanol.copy()
+    other.calc = multiace.ASECalculator(path)
+    np.testing.assert_array_equal(other.get_forces(), ethanol.get_forces())
+    other.calc = multiace.ASECalculator(path, dtype=torch.float32)
+    np.testing.assert_allclose(other.get_forces(), ethanol.get_forces(), atol=1e-4)
 
 
 def test_dtype_and_device_belong_to_model_files(random_potential):

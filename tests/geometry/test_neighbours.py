@@ -197,6 +197,22 @@ def test_atoms_far_outside_the_box_keep_the_order(rng):
     np.testing.assert_array_equal(*counts)
 
 
+@pytest.mark.parametrize("far", [3e2, 1e4, 1e6, 1e12])
+@pytest.mark.parametrize("pbc", [(True, True, False), (True, False, False), (False, False, False)])
+def test_fragments_far_apart_in_open_directions_are_searched_like_near_ones(pbc, far, rng):
+    cell = np.diag([3.0, 3.2, 3.4])
+    fragment = rng.uniform(size=(3, 3)) * 2.0
+    away = np.where(pbc, 0.0, far)
+    pair = Structure(np.full(6, 6), np.concatenate([fragment, fragment + away]), cell, pbc)
+    one = Structure(np.full(3, 6), fragment, cell, pbc)
+    edges = edges_of(one, CUTOFF)
+    found = edges_of(pair, CUTOFF)
+    assert found[: len(edges)] == edges
+    if far < 1e12:  # where rounding moves atoms by 1e-4 Å
+        assert found[len(edges) :] == [(i + 3, j + 3, *shift) for i, j, *shift in edges]
+    assert all((i < 3) == (j < 3) for i, j, *_ in found)
+
+
 def test_edges_are_numbered_in_64_bits(structure):
     found = neighbour_list(structure, CUTOFF)
     for numbers in (found.senders, found.receivers, found.shifts):

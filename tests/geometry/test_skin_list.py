@@ -29,6 +29,16 @@ def test_edges_along_a_random_walk_are_those_of_a_fresh_search(start, skin, rng)
         structure = replace(structure, positions=structure.positions + moves)
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_a_cell_that_is_not_periodic_does_not_matter(value, rng):
+    neighbours = SkinList(CUTOFF, 0.3)
+    for _ in range(4):
+        positions = METHANOL.positions + 0.08 * rng.normal(size=METHANOL.positions.shape)
+        moved = replace(METHANOL, positions=positions)
+        assert neighbours.update(moved).n_edges > 0
+        assert_same(neighbours, replace(moved, cell=np.full((3, 3), value)))
+
+
 @pytest.mark.parametrize("start", CRYSTALS, ids=lambda structure: structure.config_type)
 def test_edges_are_right_while_the_cell_changes(start, rng):
     neighbours, structure = SkinList(CUTOFF, 0.6), start

@@ -93,7 +93,10 @@ def test_a_potential_on_a_grid_is_the_potential_but_for_the_error_it_tells(graph
     exact = potential(graph)
     of_exact = gradients(potential, exact)
     with potential.on_radial_grid(256):
+        with potential.on_radial_grid(64):
+            coarser = potential(graph)
         gridded = potential(graph)
+    assert not torch.equal(coarser.forces, gridded.forces)
     tolerance = 50 * potential.radial_grid_error(256)
     assert 0 < tolerance < 1e-3
     torch.testing.assert_close(gridded.energy, exact.energy, rtol=0, atol=tolerance)

@@ -161,6 +161,21 @@ def test_results_are_not_overwritten_by_the_next_evaluation():
         np.testing.assert_array_equal(each, before)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_autocast_and_inference_mode_do_not_reach_into_a_plan(name):
+    model = potential(name, torch.float32)
+    graph = graph_of(model, STRUCTURES)
+    expected = evaluate(model, graph)
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        within = Plan(model, exact=True)
+        assert_close(within.evaluate(graph, stress=True), expected, 1e-4)
+    with torch.inference_mode():
+        inside = Plan(model, exact=True)
+        assert_close(inside.evaluate(graph_of(model, STRUCTURES), stress=True), expected, 1e-4)
+    for plan in (within, inside):
+        assert_close(plan.evaluate(graph, stress=True), expected, 1e-4)
+
+
 def test_elements_that_a_plan_was_not_made_for_are_refused():
     model = potential("by pair")
     plan = Plan(model, elements=(1, 6))

@@ -44,6 +44,25 @@ def test_freed_memory_is_used_again_without_page_faults() -> None:
     assert faults("default")[1] > 20 * max(few, 50)
 
 
+_PEAK = """
+from multiace.training.memory import peak_resident
+before = peak_resident()
+block = bytearray(b"x") * 200_000_000
+print(before, peak_resident() - before)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="elsewhere it is the system's")
+def test_the_peak_of_a_process_does_not_begin_with_that_of_its_parent() -> None:
+    block = np.ones(150_000_000)  # 1.2 GB
+    output = subprocess.run(
+        [sys.executable, "-c", _PEAK], capture_output=True, text=True, check=True
+    ).stdout
+    before, more = map(int, output.split())
+    assert before < block.nbytes
+    assert more == pytest.approx(2e8, rel=0.05)
+
+
 def _allocate_too_much_on_the_cpu() -> None:
     torch.empty(2**60, dtype=torch.uint8)
 

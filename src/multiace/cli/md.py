@@ -135,6 +135,13 @@ def _read(name: str, frame: int) -> Atoms:
         raise ValueError(f"{name} has no frame {frame}. Frames count from 0.") from None
     if not isinstance(atoms, Atoms):
         raise ValueError(f"{name} is not a file of atoms that ASE can read. Give it as .xyz.")
+    if atoms.constraints:
+        kinds = ", ".join(sorted({type(each).__name__ for each in atoms.constraints}))
+        raise ValueError(
+            f"{name} constrains atoms ({kinds}), and multiace md moves every atom freely. Take the "
+            "constraints out of the file (in extended XYZ the column move_mask), or run it with "
+            "multiace.ASECalculator and ase.md, which keeps them."
+        )
     return atoms
 
 

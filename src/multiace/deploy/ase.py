@@ -35,7 +35,8 @@ class ASECalculator(Calculator):
     Of an ensemble these are means, and `energy_spread` (eV) and `forces_spread` (eV/Å) in
     `results` the standard deviations over its members.
 
-    On the CPU, radial functions are splines unless `exact`; docs/md.md states their error.
+    On the CPU, radial functions are splines unless `exact`; docs/md.md states their error. A
+    calculator is for one thread at a time, as ASE's are; several may share a potential.
 
     Args:
         potential: a model file, several files of an ensemble, or a `Potential` or `Ensemble`, used
@@ -96,6 +97,8 @@ class ASECalculator(Calculator):
 
     def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
         """Return what has changed since the last calculation; fast where nothing has."""
+        if any(evaluator.weights_changed() for evaluator in self._evaluators):
+            return list(all_changes)
         last = self.atoms
         if (
             last is not None
@@ -106,6 +109,12 @@ class ASECalculator(Calculator):
         ):
             return []
         return super().check_state(atoms, tol)
+
+    def reset(self) -> None:
+        """Forget the last calculation, and what was folded of the weights."""
+        super().reset()
+        for evaluator in self._evaluators:
+            evaluator.reset()
 
     def calculate(
         self,

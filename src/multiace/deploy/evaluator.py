@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from os import PathLike
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Float64
 
 from multiace.checkpoint import load_model
+from multiace.device import own_mode
 from multiace.elements import sorted_elements
-from multiace.geometry import Graph, Pairs, SkinList, Structure
+from multiace.geometry import Graph, NeighbourList, Pairs, SkinList, Structure
 from multiace.geometry.graph import species_of
 from multiace.plan import Plan
 from multiace.potential import Potential
+
+CLOSEST = 0.01
+"""Å between two atoms, below which one is there twice."""
 
 
 class Evaluation(NamedTuple):
@@ -37,7 +42,8 @@ class Evaluator:
     """Evaluates structures one after another, fastest where the next is much like the last.
 
     Neighbours are kept with a skin. On the CPU a `Plan` computes, made for the elements seen so
-    far, and made anew when weights of the potential have changed; elsewhere the potential does.
+    far, and made anew when weights or constants of the potential have changed; elsewhere the
+    potential does. Only changes through `.data` leave no trace: after these, call `reset`.
 
     Args:
         potential: a model file, or a `Potential`, used as it is.
@@ -80,8 +86,8 @@ class Evaluator:
         self.potential, self.exact = potential, exact
         self.neighbours = SkinList(potential.cutoff, skin)
         self._plan: Plan | None = None
-        self._parameters = list(potential.parameters())
-        self._weights: list[tuple[int, int]] = []
+        self._folded: list[tuple[int, int]] = []
+        self._places = _places(potential)
         self._numbers = np.zeros(0, dtype=np.int64)
         self._species = self._zeros = torch.zeros(0, dtype=torch.int64)
 
@@ -90,10 +96,14 @@ class Evaluator:
 
         Raises:
             ElementError: an element that the potential does not know.
+            ValueError: two atoms in one place.
         """
+        if torch.is_inference_mode_enabled():  # tensors kept for the next time must be usual ones
+            with own_mode():
+                return self.evaluate(structure)
         graph = self._graph(structure)
         periodic = structure.volume is not None
-        device = self._parameters[0].device
+        device = next(self.potential.parameters()).device
         if device.type == "cpu":
             found = self._current_plan().evaluate(graph, forces=True, stress=periodic)
         else:
@@ -109,12 +119,37 @@ class Evaluator:
             None if found.stress is None else found.stress[0].cpu().double().numpy(),
         )
 
+    def reset(self) -> None:
+        """Forget what was folded of the weights."""
+        self._plan = None
+
+    def weights_changed(self) -> bool:
+        """Whether the potential is not the one that was evaluated last."""
+        return self._plan is not None and self._weights() != self._folded
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the plan out of copies and pickles: they make their own."""
+        return {**self.__dict__, "_plan": None, "_folded": [], "_places": []}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Take the state of a copy or pickle."""
+        self.__dict__.update(state)
+        self._places = _places(self.potential)
+
+    def _weights(self) -> list[tuple[int, int]]:
+        """Return which weights and constants there are, and how often each was changed."""
+        tensors = (place[name] for place, name in self._places)
+        return [(tensor.data_ptr(), tensor._version) for tensor in tensors]
+
     def _graph(self, structure: Structure) -> Graph:
         if not np.array_equal(structure.numbers, self._numbers):
             self._species = torch.from_numpy(species_of(structure, self.potential.elements))
             self._zeros = torch.zeros_like(self._species)
             self._numbers = structure.numbers
+        searches = self.neighbours.n_searches
         edges = self.neighbours.update(structure)
+        if self.neighbours.n_searches > searches:
+            _check_apart(structure, edges)
         volume = structure.volume
         return Graph(
             species=self._species,
@@ -130,11 +165,38 @@ class Evaluator:
     def _current_plan(self) -> Plan:
         """Return a plan for the elements and weights of the moment."""
         plan = self._plan
-        weights = [(w.data_ptr(), w._version) for w in self._parameters]
+        weights = self._weights()
         present = set(self._numbers.tolist())
-        if plan is None or weights != self._weights or not present <= set(plan.elements):
+        if plan is None or weights != self._folded or not present <= set(plan.elements):
             if plan is not None:
                 present |= set(plan.elements)
             plan = Plan(self.potential, elements=sorted_elements(present), exact=self.exact)
-            self._plan, self._weights = plan, weights
+            self._plan, self._folded = plan, weights
         return plan
+
+
+def _check_apart(structure: Structure, edges: NeighbourList) -> None:
+    """Refuse atoms on top of each other: there is no direction for a force between them.
+
+    Raises:
+        ValueError: naming two of them.
+    """
+    squares = np.square(edges.vectors).sum(axis=1)
+    if len(squares) and squares.min() < CLOSEST**2:
+        k = int(squares.argmin())
+        i, j = sorted((int(edges.receivers[k]), int(edges.senders[k])))
+        raise ValueError(
+            f"Atoms {i} and {j} are {math.sqrt(squares[k]):.2g} Å apart, one "
+            "on top of the other. Take out atoms that are there twice, or mend the cell."
+        )
+
+
+def _places(potential: Potential) -> list[tuple[dict[str, Any], str]]:
+    """Return where each weight and constant stands, for it may be replaced."""
+    return [
+        (place, name)
+        for module in potential.modules()
+        for place in (module._parameters, module._buffers, vars(module))
+        for name, value in place.items()
+        if isinstance(value, torch.Tensor)
+    ]

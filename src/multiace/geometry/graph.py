@@ -32,6 +32,9 @@ class Graph:
         volume: volume of each cell, Å^3; nan unless all three directions are periodic.
         pairs: the two directions of each pair; None where edge vectors are not opposite. Radial
             functions then are evaluated for every edge.
+
+    Raises:
+        TypeError: indices that are not int64.
     """
 
     species: Int64[Tensor, " nodes"]
@@ -42,6 +45,12 @@ class Graph:
     n_structures: int
     volume: Float64[Tensor, " structures"]
     pairs: Pairs | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("species", "senders", "receivers", "structure_of_node"):
+            dtype = getattr(self, name).dtype
+            if dtype != torch.int64:
+                raise TypeError(f"{name} must be torch.int64, got {dtype}. Convert it by .long().")
 
     @property
     def n_nodes(self) -> int:
@@ -75,6 +84,14 @@ class Graph:
             volume=self.volume.to(device),
             pairs=None if self.pairs is None else self.pairs.to(device),
         )
+
+    def clone(self) -> Graph:
+        """Return a copy of everything."""
+        tensors = {
+            name: value.clone() for name, value in vars(self).items() if isinstance(value, Tensor)
+        }
+        pairs = None if self.pairs is None else Pairs(*(each.clone() for each in self.pairs))
+        return replace(self, **tensors, pairs=pairs)
 
 
 def build_graph(structure: Structure, cutoff: float, elements: tuple[int, ...]) -> Graph:

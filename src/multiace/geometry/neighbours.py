@@ -67,11 +67,21 @@ def neighbour_list(structure: Structure, cutoff: float) -> NeighbourList:
     periodic = np.array(structure.pbc)
 
     centred = structure.positions - structure.positions.mean(axis=0)
-    fractional = centred @ np.linalg.inv(box)
+    fractional = centred @ np.linalg.inv(box)  # Å along the normals, of unit length
     wraps = np.where(periodic, np.floor(fractional), 0.0)  # (atoms, 3) whole cells
-    search = NeighborList(cutoff=cutoff * (1 + _SEARCH_MARGIN), full_list=True, n_threads=1)
+    fractional -= wraps
+    # Vacuum instead of open directions, which make the search slow, and have it fail, where atoms
+    # are far apart.
+    reach = cutoff * (1 + _SEARCH_MARGIN)
+    searched = box.copy()
+    for k in np.flatnonzero(~periodic):
+        heights = _closed_up(fractional[:, k], 2 * reach)
+        width = heights.max() + 2 * reach
+        fractional[:, k] = heights / width
+        searched[k] *= width
+    search = NeighborList(cutoff=reach, full_list=True, n_threads=1)
     receivers, senders, shifts = search.compute(
-        points=centred - wraps @ box, box=box, periodic=periodic, quantities="ijS"
+        points=fractional @ searched, box=searched, periodic=True, quantities="ijS"
     )
     receivers = receivers.astype(np.int64)
     senders = senders.astype(np.int64)
@@ -112,6 +122,15 @@ def _spanning_cell(structure: Structure) -> Float64[np.ndarray, "3 3"]:
     box[periodic] = rows
     box[~periodic] = normals
     return box
+
+
+def _closed_up(heights: Float64[np.ndarray, " atoms"], gap: float) -> Float64[np.ndarray, " atoms"]:
+    """Return heights from 0 upwards in the same order, without room wider than `gap` in between."""
+    order = np.argsort(heights)
+    steps = np.minimum(np.diff(heights[order], prepend=heights[order[:1]]), gap)
+    closed = np.empty_like(heights)
+    closed[order] = np.cumsum(steps)
+    return closed
 
 
 def _lexicographic_order(columns: Int64[np.ndarray, "rows columns"]) -> Int64[np.ndarray, " rows"]:

@@ -82,13 +82,11 @@ class SkinList:
         if now.pbc != then.pbc or now.n_atoms != then.n_atoms:
             return False
         before, reach = then.positions, self.cutoff + self.skin
-        if now.cell is None or then.cell is None:
-            if now.cell is not then.cell:
-                return False
-        elif not np.array_equal(now.cell, then.cell):
+        cell, former = _cell(now), _cell(then)
+        if not np.array_equal(cell, former):
             if not all(now.pbc):
                 return False
-            strain = np.linalg.solve(then.cell, now.cell)
+            strain = np.linalg.solve(former, cell)
             before = before @ strain
             reach *= float(np.linalg.svd(strain, compute_uv=False)[-1])
         moved = now.positions - before
@@ -98,7 +96,7 @@ class SkinList:
 
     def _images_in(self, structure: Structure) -> Float64[np.ndarray, "listed 3"]:
         """Return the shift of each listed pair in Å."""
-        cell = np.zeros((3, 3)) if structure.cell is None else structure.cell
+        cell = _cell(structure)
         if self._cell is None or not np.array_equal(cell, self._cell):
             assert self._listed is not None
             shifts = self._listed.shifts
@@ -107,6 +105,14 @@ class SkinList:
             )
             self._cell = cell
         return self._images
+
+
+_NO_CELL = np.zeros((3, 3))
+
+
+def _cell(structure: Structure) -> Float64[np.ndarray, "3 3"]:
+    """Return the cell of the periodic directions, if there are any."""
+    return _NO_CELL if structure.cell is None or not any(structure.pbc) else structure.cell
 
 
 _MARGIN = 1e-9

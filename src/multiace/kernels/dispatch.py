@@ -54,6 +54,10 @@ class Kernels:
     predict: Callable[..., Any] | None = None
     own_threads: Callable[[], AbstractContextManager[None]] = nullcontext
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copies and pickles are the kernels of that name where they are read."""
+        return select_kernels, (self.name, self.device or "cpu")
+
 
 REFERENCE = Kernels(
     "reference",

@@ -11,6 +11,7 @@ from jaxtyping import Float, Float64, Int
 from torch import Tensor, nn
 
 from multiace.design.layout import LayerLayout, embedding_irreps, layouts
+from multiace.device import own_mode
 from multiace.elements import ElementError, format_elements
 from multiace.geometry.graph import Graph
 from multiace.geometry.pairs import Pairs
@@ -72,6 +73,7 @@ class Plan:
         True
     """
 
+    @own_mode()
     def __init__(
         self,
         potential: Potential,
@@ -381,8 +383,10 @@ class Plan:
             forces: also evaluate forces.
             stress: also evaluate stress.
         """
-        own_precision = torch.autocast(graph.edge_vectors.device.type, enabled=False)
-        with own_precision, self.potential.kernels.own_threads():
+        if torch.is_inference_mode_enabled():  # which parts by autograd would not work in
+            with own_mode():
+                return self.evaluate(graph.clone(), forces=forces, stress=stress)
+        with torch.autocast("cpu", enabled=False), self.potential.kernels.own_threads():
             vectors = graph.edge_vectors.to(self.dtype)
             ends = (graph.senders, graph.receivers)
             self.begin(vectors, *ends, graph.species, graph.n_nodes, graph.pairs)

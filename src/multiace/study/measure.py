@@ -80,7 +80,7 @@ def _measure_here(
 
     from multiace.study.evaluate import evaluate
     from multiace.training import train
-    from multiace.training.memory import keep_freed_memory
+    from multiace.training.memory import keep_freed_memory, peak_resident
     from multiace.training.prepare import read_sets
 
     torch.set_num_threads(threads)
@@ -106,14 +106,7 @@ def _measure_here(
     model = result.out / "model.safetensors"
     for evaluation in evaluations:
         evaluate(model, evaluation, device=config.device, kernels=config.kernels)
-    return Measurement(of_epoch, time.perf_counter() - start, _peak_gigabytes())
-
-
-def _peak_gigabytes() -> float:
-    import resource
-
-    unit = 1 if sys.platform == "darwin" else 1024  # bytes, or kB
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 1e9
+    return Measurement(of_epoch, time.perf_counter() - start, (peak_resident() or 0) / 1e9)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from typing import Any, Protocol, runtime_checkable
 import torch
 from torch import Tensor
 
-from multiace.kernels.cpu.library import library, pointer
+from multiace.kernels.cpu.library import kernel_error, library, pointer
 
 
 @runtime_checkable
@@ -58,7 +58,7 @@ class BoundKernel:
             setattr(self._arguments, name, value)
 
     def run(self) -> None:
-        """Run the kernel."""
+        """Run the kernel; it raises what `KernelLibrary.call` does."""
         code = self._function(self._address)
         if code:
-            raise RuntimeError(f"kernel {self._name} of the plan failed with code {code}.")
+            raise kernel_error(self._name, code)

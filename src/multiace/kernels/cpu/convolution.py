@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import torch
@@ -102,6 +103,11 @@ class Convolution(nn.Module):
         _TABLES[key] = table
         packed = torch.from_numpy(np.concatenate([[key], words]).astype(np.int64))
         self.register_buffer("words", packed, persistent=False)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Make derivatives of a copy or a pickle find their definition."""
+        super().__setstate__(state)
+        _TABLES[int(self.words[0])] = self.table
 
     def forward(
         self,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 from itertools import accumulate
+from typing import Any
 
 import numpy as np
 import torch
@@ -88,11 +89,16 @@ class Gate(nn.Module):
     ) -> None:
         super().__init__()
         self.irreps_in, self.irreps_out = irreps_in, irreps_out
-        parts = (irreps_in, irreps_out, even, odd, gate)
-        key = hash(parts)
-        _GATES[key] = Definition(*parts)
-        words = torch.from_numpy(np.concatenate([[key], pack_gate(*parts)]).astype(np.int64))
+        self.parts = (irreps_in, irreps_out, even, odd, gate)
+        key = hash(self.parts)
+        _GATES[key] = Definition(*self.parts)
+        words = torch.from_numpy(np.concatenate([[key], pack_gate(*self.parts)]).astype(np.int64))
         self.register_buffer("words", words, persistent=False)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Make derivatives of a copy or a pickle find their definition."""
+        super().__setstate__(state)
+        _GATES[int(self.words[0])] = Definition(*self.parts)
 
     def forward(self, x: Float[Tensor, "nodes dim_in"]) -> Float[Tensor, "nodes dim_out"]:
         """Apply the gate."""

@@ -101,8 +101,13 @@ class KernelLibrary:
         """
         code = self.function(name, dtype)(ctypes.addressof(arguments))
         if code:
-            error, what = _ERRORS.get(code, (RuntimeError, f"returned code {code}"))
-            raise error(f"Kernel {name} {what}.")
+            raise kernel_error(name, code)
+
+
+def kernel_error(name: str, code: int) -> Exception:
+    """Return the error that a kernel's code stands for."""
+    error, what = _ERRORS.get(code, (RuntimeError, f"returned code {code}"))
+    return error(f"Kernel {name} {what}.")
 
 
 @lru_cache(maxsize=1)

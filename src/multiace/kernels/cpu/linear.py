@@ -5,6 +5,7 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Mapping, Sequence
 from itertools import accumulate as running_sums
+from typing import Any
 
 import torch
 from jaxtyping import Float, Int
@@ -75,6 +76,11 @@ class Linear(nn.Module):
         _MAPS[key] = (irreps_in, irreps_out)
         words = torch.tensor([key, *pack_irreps(irreps_in, irreps_out)], dtype=torch.int64)
         self.register_buffer("words", words, persistent=False)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Make derivatives of a copy or a pickle find their definition."""
+        super().__setstate__(state)
+        _MAPS[int(self.words[0])] = (self.irreps_in, self.irreps_out)
 
     def forward(
         self,

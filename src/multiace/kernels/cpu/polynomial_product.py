@@ -6,6 +6,7 @@ import ctypes
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -175,6 +176,11 @@ class PolynomialProduct(nn.Module):
         _TABLES[key] = table
         packed = torch.from_numpy(np.concatenate([[key], pack_table(table)]).astype(np.int64))
         self.register_buffer("words", packed, persistent=False)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Make derivatives of a copy or a pickle find their definition."""
+        super().__setstate__(state)
+        _TABLES[int(self.words[0])] = self.table
 
     def forward(
         self,
