@@ -198,5 +198,5 @@ def _places(potential: Potential) -> list[tuple[dict[str, Any], str]]:
         for module in potential.modules()
         for place in (module._parameters, module._buffers, vars(module))
         for name, value in place.items()
-        if isinstance(value, torch.Tensor)
+        if isinstance(value, torch.Tensor) and value.is_floating_point()
     ]
