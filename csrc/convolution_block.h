@@ -61,7 +61,7 @@ struct Block {
     type = scratch.array<int64_t>(most.edges);
     n_sharing = scratch.array<int64_t>(most.edges);
     order_ = scratch.array<int64_t>(most.edges);
-    place_ = scratch.array<int64_t>(3 * most.edges);
+    place_ = scratch.array<int64_t>(most.edges);
     row_of_pair_ = c.pairs ? scratch.array<int64_t>(c.n_pairs) : nullptr;
     if (row_of_pair_) std::fill_n(row_of_pair_, c.n_pairs, int64_t{-1});
     const int64_t n_hidden = c.knots ? 0 : most.edges * c.n_hidden;
@@ -161,7 +161,7 @@ class PairGradients {
  public:
   PairGradients(const MultiaceConvolution& c, void* gradient, int64_t width, bool add, Scratch& scratch)
       : gradient_(static_cast<T*>(gradient)), width_(width), n_pairs_(c.n_pairs), add_(add), rest_(std::max<int64_t>(1, c.n_threads)) {
-    if (gradient == nullptr || c.pairs == nullptr) return;
+    if (gradient == nullptr || (c.pairs == nullptr && c.n_edges > 0)) return;
     n_edges_ = scratch.zeros<int64_t>(c.n_pairs);
     for (int64_t e = 0; e < c.n_edges; ++e) ++n_edges_[c.pairs[e]];
   }

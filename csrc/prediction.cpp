@@ -86,8 +86,12 @@ int predict(const MultiacePrediction& c) {
 }  // namespace
 }  // namespace multiace
 
-int multiace_energy_terms_f32(const MultiaceEnergyTerms* c) { return multiace::sum_terms<float>(*c); }
-int multiace_energy_terms_f64(const MultiaceEnergyTerms* c) { return multiace::sum_terms<double>(*c); }
+int multiace_energy_terms_f32(const MultiaceEnergyTerms* c) {
+  return multiace::error_code([&] { return multiace::sum_terms<float>(*c); });
+}
+int multiace_energy_terms_f64(const MultiaceEnergyTerms* c) {
+  return multiace::error_code([&] { return multiace::sum_terms<double>(*c); });
+}
 
 int multiace_prediction_f32(const MultiacePrediction* c) {
   return multiace::error_code([&] { return multiace::predict<float>(*c); });

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "errors.h"
 #include "simd.h"
 #include "spline_rows.h"
 
@@ -35,7 +36,7 @@ int spline_basis(const MultiaceSpline& c) {
     slope[4] = rate * t2 * s * (3 - 5 * t) / 2;
     slope[5] = -rate * t2 * (2 - 3 * t) * (6 - 5 * t);
   }
-  return 0;
+  return kSuccess;
 }
 
 template <class T>
@@ -48,7 +49,7 @@ int functions_forward(const MultiaceSplineFunctions& c) {
                          static_cast<const T*>(c.slope) + kSplineTerms * e, static_cast<T*>(c.values) + e * row,
                          static_cast<T*>(c.slopes) + e * row);
   }
-  return 0;
+  return kSuccess;
 }
 
 template <class T>
@@ -63,24 +64,30 @@ int functions_backward(const MultiaceSplineFunctions& c) {
     }
     static_cast<T*>(c.distance_gradient)[e] += sum<T>(total);
   }
-  return 0;
+  return kSuccess;
 }
 
 }  // namespace
 }  // namespace multiace
 
-int multiace_spline_basis_f32(const MultiaceSpline* s) { return multiace::spline_basis<float>(*s); }
-int multiace_spline_basis_f64(const MultiaceSpline* s) { return multiace::spline_basis<double>(*s); }
+using multiace::error_code;
+
+int multiace_spline_basis_f32(const MultiaceSpline* s) {
+  return error_code([&] { return multiace::spline_basis<float>(*s); });
+}
+int multiace_spline_basis_f64(const MultiaceSpline* s) {
+  return error_code([&] { return multiace::spline_basis<double>(*s); });
+}
 
 int multiace_spline_functions_forward_f32(const MultiaceSplineFunctions* s) {
-  return multiace::functions_forward<float>(*s);
+  return error_code([&] { return multiace::functions_forward<float>(*s); });
 }
 int multiace_spline_functions_forward_f64(const MultiaceSplineFunctions* s) {
-  return multiace::functions_forward<double>(*s);
+  return error_code([&] { return multiace::functions_forward<double>(*s); });
 }
 int multiace_spline_functions_backward_f32(const MultiaceSplineFunctions* s) {
-  return multiace::functions_backward<float>(*s);
+  return error_code([&] { return multiace::functions_backward<float>(*s); });
 }
 int multiace_spline_functions_backward_f64(const MultiaceSplineFunctions* s) {
-  return multiace::functions_backward<double>(*s);
+  return error_code([&] { return multiace::functions_backward<double>(*s); });
 }

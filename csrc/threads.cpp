@@ -47,6 +47,17 @@ class Lock {
 /// True while the thread runs a part: nested calls do not use the pool.
 thread_local bool inside = false;
 
+class Pool;
+
+/// A thread of the pool. The first take part in jobs of few parts; the others then sleep on.
+struct Worker {
+  Pool* pool;
+  int index;
+  Worker* next = nullptr;
+  bool asleep = false;  // guarded by the pool's mutex
+  pthread_cond_t published = PTHREAD_COND_INITIALIZER;
+};
+
 class Pool {
  public:
   void run(int n_parts, const std::function<void(int)>& body) {
@@ -81,9 +92,13 @@ class Pool {
       unfinished_.store(n_parts, std::memory_order_relaxed);
       const uint64_t number = job(ticket_.load(std::memory_order_relaxed)) + 1;
       ticket_.store(number << (2 * kBits) | static_cast<uint64_t>(n_parts) << kBits, std::memory_order_release);
+      for (Worker* worker = first_; worker && takes_part(*worker, n_parts); worker = worker->next)
+        if (worker->asleep) pthread_cond_signal(&worker->published);
     }
-    pthread_cond_broadcast(&published_);
   }
+
+  /// The thread that calls takes part as well.
+  static bool takes_part(const Worker& worker, int n_parts) { return worker.index < n_parts - 1; }
 
   void take_parts() {
     inside = true;
@@ -116,22 +131,39 @@ class Pool {
     pthread_attr_t detached;
     if (pthread_attr_init(&detached) != 0) return;
     pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
-    pthread_t thread;
-    while (n_workers_ < n && pthread_create(&thread, &detached, &Pool::work, this) == 0) ++n_workers_;
+    while (n_workers_ < n) {
+      Worker* worker = new (std::nothrow) Worker{this, n_workers_};
+      pthread_t thread;
+      if (worker == nullptr || pthread_create(&thread, &detached, &Pool::work, worker) != 0) {
+        delete worker;
+        break;
+      }
+      (last_ ? last_->next : first_) = worker;
+      last_ = worker;
+      ++n_workers_;
+    }
     pthread_attr_destroy(&detached);
   }
 
-  static void* work(void* pool) {
-    static_cast<Pool*>(pool)->work();
+  static void* work(void* worker) {
+    Worker* own = static_cast<Worker*>(worker);
+    own->pool->work(*own);
     return nullptr;
   }
 
-  [[noreturn]] void work() {
-    for (uint64_t done = 0;;) {
-      for (int spin = 0; spin < kSpins && job(ticket_.load(std::memory_order_relaxed)) == done; ++spin) relax();
+  [[noreturn]] void work(Worker& own) {
+    uint64_t done = 0;
+    const auto wanted = [&] {
+      const uint64_t ticket = ticket_.load(std::memory_order_relaxed);
+      return job(ticket) != done && takes_part(own, parts(ticket));
+    };
+    for (;;) {
+      for (int spin = 0; spin < kSpins && !wanted(); ++spin) relax();
       {
         Lock lock(mutex_);
-        while (job(ticket_.load(std::memory_order_relaxed)) == done) pthread_cond_wait(&published_, &mutex_);
+        own.asleep = true;
+        while (!wanted()) pthread_cond_wait(&own.published, &mutex_);
+        own.asleep = false;
         done = job(ticket_.load(std::memory_order_relaxed));
       }
       take_parts();
@@ -139,7 +171,8 @@ class Pool {
   }
 
   pthread_mutex_t mutex_ = PTHREAD_MUTEX_INITIALIZER;
-  pthread_cond_t published_ = PTHREAD_COND_INITIALIZER, finished_ = PTHREAD_COND_INITIALIZER;
+  pthread_cond_t finished_ = PTHREAD_COND_INITIALIZER;
+  Worker *first_ = nullptr, *last_ = nullptr;
   const std::function<void(int)>* body_ = nullptr;
   int n_workers_ = 0;
   std::atomic<bool> busy_{false};

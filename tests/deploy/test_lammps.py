@@ -78,6 +78,20 @@ def test_energy_forces_and_pressure_are_those_of_ase(random_potential, skewed, e
     assert abs(expected).max() > 1e3
 
 
+@pytest.mark.parametrize("boundary", ["p p f", "f f f"])
+def test_open_directions_have_the_virial_of_a_box_with_vacuum(random_potential, boundary):
+    atoms = crystal(skewed=False)
+    atoms.center(vacuum=5.0, axis=(0, 1, 2) if boundary == "f f f" else 2)
+    found = []
+    for each in (boundary, "p p p"):
+        lmp = lammps_with(atoms, each)
+        LAMMPSForces(lmp, random_potential, ["H", "C", "O"]).command("run 0")
+        found.append(numbers_of(lmp)[2])
+        lmp.close()
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-9, atol=1e-9 * abs(found[1]).max())
+    assert abs(found[0]).max() > 1e3
+
+
 def test_a_molecule_without_periodic_directions_has_its_energy_and_forces(random_potential):
     atoms = molecule("CH3CH2OH")
     atoms.cell = np.diag([20.0, 20.0, 20.0])

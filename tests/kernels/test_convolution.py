@@ -164,6 +164,37 @@ def test_pairs_share_hidden_features_where_edges_are_too_many_for_one_block(comp
     assert_same_to_second_order(*functions, tensors)
 
 
+@pytest.mark.parametrize("kernel", ["compiled", "reference"])
+def test_pairs_without_any_edge_have_no_gradient(kernel, request):
+    table = build_table("scalars_only")
+    of = Convolution if kernel == "reference" else request.getfixturevalue("compiled").convolution
+    (features, harmonics, _, weights), indices = build_case(table, "no_edges", torch.float64, None)
+    hidden = random(3, 3, dtype=torch.float64).requires_grad_()
+    none = torch.zeros(0, dtype=torch.int64)
+    pooled = of(table)(features, harmonics, hidden, weights.requires_grad_(), **indices, pairs=none)
+    (gradient,) = torch.autograd.grad(pooled.sum(), hidden)
+    assert not gradient.any()
+
+
+def test_numbers_of_two_dtypes_and_short_indices_are_refused(compiled):
+    table = build_table("scalars_only")
+    (*others, hidden, weights), indices = build_case(table, "typical", torch.float32, None)
+    kernel = compiled.convolution(table)
+    with pytest.raises(TypeError, match=r"float32|float64|int64|Int|Float"):
+        kernel(*others, hidden.double(), weights, **indices)
+    with pytest.raises(TypeError, match=r"int32|int64|Int"):
+        kernel(*others, hidden, weights, **{**indices, "senders": indices["senders"].int()})
+
+
+def test_outputs_beyond_the_loops_of_the_kernel_are_refused(compiled):
+    irreps = Irreps.parse("2x0e")
+    l_max = 7
+    path = (Irrep.natural(0), l_max, Irrep.natural(l_max))
+    table = ConvolutionTable(irreps, l_max, (path,), Irreps(((2, Irrep.natural(l_max)),)))
+    with pytest.raises(ValueError, match=r"reaches l = 6, and is asked for 7"):
+        compiled.convolution(table)
+
+
 @pytest.mark.parametrize("pair", [-1, 1])
 def test_a_pair_that_there_is_not_is_refused(compiled, pair):
     table = build_table("scalars_only")

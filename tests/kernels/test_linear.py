@@ -12,6 +12,7 @@ from tests.kernels.comparison import (
     non_contiguous,
     random,
 )
+from tests.kernels.compiled import needs_compiled
 
 from multiace.kernels.cpu.library import KernelLibraryError
 from multiace.kernels.dispatch import select_kernels
@@ -104,6 +105,7 @@ def test_an_element_that_the_weights_lack_is_refused(kernels):
         kernel(*inputs)
 
 
+@needs_compiled
 @pytest.mark.parametrize("species", [None, SPECIES.repeat(20)], ids=["shared", "per_element"])
 def test_linear_map_is_the_same_whatever_the_threads(species):
     kernel, _, inputs = build(select_kernels(), "many_channels", 60, torch.float32, species)

@@ -4,6 +4,7 @@ import os
 import time
 import warnings
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import pytest
 import torch
@@ -85,6 +86,27 @@ def test_as_many_threads_work_as_torch_has(arguments):
 
     six = after(6)
     assert [after(n) - six for n in (8, 9, 3)] == [2, 3, 3]  # those that there are stay
+
+
+def test_threads_that_a_job_does_not_need_sleep_on(arguments):
+    def switches() -> dict[str, int]:
+        found = {}
+        for thread in os.listdir("/proc/self/task"):
+            text = Path(f"/proc/self/task/{thread}/status").read_text()
+            found[thread] = int(text.split("voluntary_ctxt_switches:")[1].split()[0])
+        return found
+
+    torch.set_num_threads(12)
+    convolution._forward(*arguments)
+    torch.set_num_threads(2)
+    time.sleep(0.2)  # until those of the first job have gone to sleep
+    before = switches()
+    for _ in range(200):
+        convolution._forward(*arguments)
+        time.sleep(0.001)
+    after = switches()
+    woken = [thread for thread in before if after[thread] - before[thread] > 20]
+    assert len(woken) <= 2  # this thread and one of the pool
 
 
 def test_kernels_alone_use_the_threads_of_torch_that_they_take():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 
 import numpy as np
@@ -140,6 +141,52 @@ def test_one_plan_takes_structures_of_any_size_in_any_order(exact):
         graph = graph_of(model, structures)
         found = plan.evaluate(graph, forces=True, stress=True)
         assert_close(found, evaluate(model, graph), ROUNDING[torch.float64] if exact else SPLINED)
+
+
+@pytest.mark.parametrize("kernels", ["auto", "reference"])
+@pytest.mark.parametrize("exact", [True, False])
+def test_edges_may_vanish_and_come_back(exact, kernels):
+    model = potential("mace", kernels=kernels)
+    plan = Plan(model, exact=exact)
+    apart = replace(DIMER, positions=20.0 * DIMER.positions)
+    for structures in ((METHANOL,), (apart,), (DIMER,), (apart,), (METHANOL,)):
+        graph = graph_of(model, structures)
+        found = plan.evaluate(graph, stress=True)
+        assert_close(found, evaluate(model, graph), ROUNDING[torch.float64] if exact else SPLINED)
+
+
+def test_an_evaluation_that_fails_leaves_nothing_behind(monkeypatch):
+    model = potential("mace")
+    plan = Plan(model, exact=True)
+    first, second = (graph_of(model, (each,)) for each in (METHANOL, CHIRAL))
+    plan.evaluate(first)
+    with monkeypatch.context() as patched:
+        patched.setattr(plan._terms, "take_species", lambda _: (_ for _ in ()).throw(MemoryError))
+        with pytest.raises(MemoryError):
+            plan.evaluate(second)
+    assert_close(plan.evaluate(second, stress=True), evaluate(model, second), 1e-12)
+
+
+def test_elements_that_are_written_over_are_noticed():
+    model = potential("mace")
+    plan, graph = Plan(model, exact=True), graph_of(model, (METHANOL,))
+    for _ in range(2):
+        assert_close(plan.evaluate(graph, stress=True), evaluate(model, graph), 1e-12)
+        graph.species.copy_(graph.species.flip(0))
+
+
+def test_threads_of_python_may_share_a_plan():
+    model = potential("mace")
+    plan = Plan(model, exact=True)
+    graphs = [graph_of(model, (each,)) for each in (METHANOL, CHIRAL, TRICLINIC, ATOM)]
+    expected = [evaluate(model, graph) for graph in graphs]
+
+    def work(n: int) -> None:
+        for _ in range(20):
+            assert_close(plan.evaluate(graphs[n], stress=True), expected[n], 1e-12)
+
+    with ThreadPoolExecutor(len(graphs)) as pool:
+        list(pool.map(work, range(len(graphs))))
 
 
 def test_energies_alone_are_those_with_forces():

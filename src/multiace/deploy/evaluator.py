@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 from os import PathLike
 from typing import Any, NamedTuple
 
@@ -22,6 +23,9 @@ CLOSEST = 0.01
 """Å between two atoms, below which one is there twice."""
 
 
+_ONE = torch.ones(1, dtype=torch.float64)
+
+
 class Evaluation(NamedTuple):
     """What a potential says of one structure.
 
@@ -30,12 +34,14 @@ class Evaluation(NamedTuple):
         energies: of each atom, eV.
         forces: eV/Å.
         stress: (1/V) dE/d(strain), eV/Å^3; None without a volume.
+        virial: -dE/d(strain), eV, whatever the periodic directions.
     """
 
     energy: float
     energies: Float64[np.ndarray, " atoms"]
     forces: Float64[np.ndarray, "atoms 3"]
     stress: Float64[np.ndarray, "3 3"] | None
+    virial: Float64[np.ndarray, "3 3"]
 
 
 class Evaluator:
@@ -43,7 +49,8 @@ class Evaluator:
 
     Neighbours are kept with a skin. On the CPU a `Plan` computes, made for the elements seen so
     far, and made anew when weights or constants of the potential have changed; elsewhere the
-    potential does. Only changes through `.data` leave no trace: after these, call `reset`.
+    potential does. Only changes through `.data` leave no trace: after these, call `reset`. Threads
+    that share an evaluator wait for each other.
 
     Args:
         potential: a model file, or a `Potential`, used as it is.
@@ -87,7 +94,7 @@ class Evaluator:
         self.neighbours = SkinList(potential.cutoff, skin)
         self._plan: Plan | None = None
         self._folded: list[tuple[int, int]] = []
-        self._places = _places(potential)
+        self._places, self._alone = _places(potential), threading.Lock()
         self._numbers = np.zeros(0, dtype=np.int64)
         self._species = self._zeros = torch.zeros(0, dtype=torch.int64)
 
@@ -101,22 +108,28 @@ class Evaluator:
         if torch.is_inference_mode_enabled():  # tensors kept for the next time must be usual ones
             with own_mode():
                 return self.evaluate(structure)
+        with self._alone:
+            return self._evaluate(structure)
+
+    def _evaluate(self, structure: Structure) -> Evaluation:
         graph = self._graph(structure)
-        periodic = structure.volume is not None
         device = next(self.potential.parameters()).device
         if device.type == "cpu":
-            found = self._current_plan().evaluate(graph, forces=True, stress=periodic)
+            found = self._current_plan().evaluate(graph, forces=True, stress=True)
         else:
             with torch.no_grad():
                 found = self.potential(
-                    graph.to(device, self.potential.dtype), forces=True, stress=periodic
+                    graph.to(device, self.potential.dtype), forces=True, stress=True
                 )
         assert found.forces is not None
+        assert found.stress is not None
+        by_strain = found.stress[0].cpu().double().numpy()
         return Evaluation(
             float(found.energy[0]),
             found.energies.cpu().double().numpy(),
             found.forces.cpu().double().numpy(),
-            None if found.stress is None else found.stress[0].cpu().double().numpy(),
+            None if structure.volume is None else by_strain / structure.volume,
+            -by_strain,
         )
 
     def reset(self) -> None:
@@ -128,13 +141,15 @@ class Evaluator:
         return self._plan is not None and self._weights() != self._folded
 
     def __getstate__(self) -> dict[str, Any]:
-        """Leave the plan out of copies and pickles: they make their own."""
-        return {**self.__dict__, "_plan": None, "_folded": [], "_places": []}
+        """Leave out of copies and pickles what they make themselves."""
+        state = {**self.__dict__, "_plan": None, "_folded": []}
+        del state["_places"], state["_alone"]
+        return state
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Take the state of a copy or pickle."""
         self.__dict__.update(state)
-        self._places = _places(self.potential)
+        self._places, self._alone = _places(self.potential), threading.Lock()
 
     def _weights(self) -> list[tuple[int, int]]:
         """Return which weights and constants there are, and how often each was changed."""
@@ -150,7 +165,6 @@ class Evaluator:
         edges = self.neighbours.update(structure)
         if self.neighbours.n_searches > searches:
             _check_apart(structure, edges)
-        volume = structure.volume
         return Graph(
             species=self._species,
             senders=torch.from_numpy(edges.senders),
@@ -158,7 +172,7 @@ class Evaluator:
             edge_vectors=torch.from_numpy(edges.vectors),
             structure_of_node=self._zeros,
             n_structures=1,
-            volume=torch.tensor([np.nan if volume is None else volume], dtype=torch.float64),
+            volume=_ONE,  # the stress then is dE/d(strain)
             pairs=Pairs.of(edges.reverse),
         )
 

@@ -172,10 +172,7 @@ class LAMMPSForces:
             )
         forces[order] = found.forces
         self._lmp.fix_external_set_energy_global(FIX, found.energy)
-        virial = np.zeros((3, 3))
-        if found.stress is not None:
-            virial = -found.stress * abs(np.linalg.det(cell))
-        (xx, xy, xz), (_, yy, yz), (_, _, zz) = virial.tolist()
+        (xx, xy, xz), (_, yy, yz), (_, _, zz) = found.virial.tolist()
         self._lmp.fix_external_set_virial_global(FIX, [xx, yy, zz, xy, xz, yz])
 
     def _cell(self) -> tuple[Float64[np.ndarray, "3 3"], tuple[bool, bool, bool]]:

@@ -48,13 +48,16 @@ class Array:
         self.value = self.gradient = torch.empty((0, *self.shape), dtype=self.dtype)
 
     def resize(self, sizes: Sizes) -> bool:
-        """Give the array as many rows as there are now; return whether it has moved."""
+        """Give the array as many rows as there are now; return whether its address is another.
+
+        Without rows it has none.
+        """
         n = getattr(sizes, self.rows)
         if n == self._n:
             return False
+        moved = n > self._capacity or self._n == 0
         self._n = n
-        moved = n > self._capacity
-        if moved:
+        if n > self._capacity:
             self._capacity = int(n * _ROOM) + 1
             self._value = torch.zeros((self._capacity, *self.shape), dtype=self.dtype)
             self._gradient = torch.zeros_like(self._value) if self.differentiable else None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Sequence
 from functools import partial
 from typing import cast
@@ -34,7 +35,8 @@ class Plan:
     The same function as `Potential`, evaluated without autograd: each step writes its arrays
     forward and its gradients backward, layer by layer, in memory that stays. Radial functions are
     quintic splines in the distance unless `exact`; their errors are `spline_error` and
-    `spline_slope_error`, and forces are derivatives of the splined energy.
+    `spline_slope_error`, and forces are derivatives of the splined energy. Threads that `evaluate`
+    with one plan wait for each other; the calls below are for one thread.
 
     An engine that splits space drives the layers itself and exchanges ghosts in between:
 
@@ -109,6 +111,8 @@ class Plan:
             tolerance=tolerance,
         )
         self._n_threads = 0
+        self._taken = False  # whether steps have the nodes and arrays of the moment
+        self._alone = threading.Lock()
         self._of_species: list[Step] = []  # what depends on the elements alone
         self._edges = self._lay_edges()
         self._layers = [
@@ -297,7 +301,8 @@ class Plan:
         same = before.n_owned == n_owned and torch.equal(before.species, species)
         if not same:
             self._check(species)
-        species = before.species if same else species
+        same, self._taken = same and self._taken, False
+        species = before.species if same else species.clone()  # the caller may write into it
         self._top = Topology(senders, receivers, species, n_owned, pairs)
         sizes = self._top.sizes
         moved = [array.resize(sizes) for array in self._arrays]
@@ -307,6 +312,7 @@ class Plan:
                 step.bind(self._top, moved_or_new)
         if moved_or_new:
             self._take_species()
+        self._taken = True
         self._vectors.value.copy_(edge_vectors)
         self._forward(self._edges)
 
@@ -386,7 +392,11 @@ class Plan:
         if torch.is_inference_mode_enabled():  # which parts by autograd would not work in
             with own_mode():
                 return self.evaluate(graph.clone(), forces=forces, stress=stress)
-        with torch.autocast("cpu", enabled=False), self.potential.kernels.own_threads():
+        with (
+            self._alone,
+            torch.autocast("cpu", enabled=False),
+            self.potential.kernels.own_threads(),
+        ):
             vectors = graph.edge_vectors.to(self.dtype)
             ends = (graph.senders, graph.receivers)
             self.begin(vectors, *ends, graph.species, graph.n_nodes, graph.pairs)

@@ -56,7 +56,7 @@ class SurfaceEvaluator:
         assert labels.energy is not None
         assert labels.forces is not None
         unknown = np.full(structure.n_atoms, np.nan)
-        return Evaluation(labels.energy, unknown, labels.forces, None)
+        return Evaluation(labels.energy, unknown, labels.forces, None, np.full((3, 3), np.nan))
 
 
 @dataclass(frozen=True, eq=False)

@@ -45,12 +45,14 @@ class BoundKernel:
 
     def __init__(self, name: str, dtype: torch.dtype, arguments: ctypes.Structure) -> None:
         self._arguments, self._kept = arguments, dict[str, Tensor]()
+        self._names = {field[0] for field in arguments._fields_}
         self._function: Callable[[Any], int] = library().function(name, dtype)
         self._name, self._address = name, ctypes.addressof(arguments)
 
     def set(self, **values: int | float | Tensor | None) -> None:
         """Fill in arguments; tensors are kept alive and must be contiguous."""
         for name, value in values.items():
+            assert name in self._names, name  # a structure of ctypes takes any attribute
             if isinstance(value, Tensor):
                 assert value.is_contiguous(), name
                 self._kept[name] = value

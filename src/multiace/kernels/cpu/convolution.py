@@ -18,6 +18,9 @@ from multiace.kernels.reference.convolution import Convolution as Definition
 from multiace.kernels.tables import ConvolutionTable
 from multiace.o3.clebsch_gordan import clebsch_gordan
 
+_HIGHEST = 6
+"""l of the largest output that csrc/convolution_paths.h has loops for."""
+
 _TABLES: dict[int, ConvolutionTable] = {}
 """Key within the packed words -> table, for derivatives by the definition."""
 
@@ -50,7 +53,16 @@ def pack_table(table: ConvolutionTable) -> np.ndarray:
     Returns:
         (n_paths, dim_in, dim_out, harmonics, n_weights, largest d_in d_out), then 9 words a path
         and 3 a coupling, its value as the bits of a double.
+
+    Raises:
+        ValueError: an output of l > 6, which no Design has.
     """
+    highest = max((irrep.l for irrep in table.irreps_out.irreps), default=0)
+    if highest > _HIGHEST:
+        raise ValueError(
+            f"The compiled convolution reaches l = {_HIGHEST}, and is asked for {highest}. Use "
+            "kernels='reference'."
+        )
     starts_in = dict(zip(table.irreps_in.irreps, _starts(table.irreps_in.entries), strict=True))
     starts_out = dict(zip(table.irreps_out.irreps, _starts(table.irreps_out.entries), strict=True))
     width_out = {irrep: channels for channels, irrep in table.irreps_out.entries}

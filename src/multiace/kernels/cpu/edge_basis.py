@@ -46,13 +46,11 @@ class EdgeBasis(nn.Module):
 
 def _call(kernel: str, l_max: int, vectors: Tensor, **others: Tensor | None) -> None:
     """Run a kernel; `others` are operands and results, which are contiguous."""
-    tensors = dict(zip(others, contiguous(list(others.values())), strict=True))
-    vectors = vectors.contiguous()
+    tensors = dict(zip(("vectors", *others), contiguous([vectors, *others.values()]), strict=True))
     call = Arguments(
         l_max=l_max,
         n_edges=len(vectors),
         n_threads=threads(),
-        vectors=pointer(vectors),
         **{name: pointer(tensor) for name, tensor in tensors.items()},
     )
     library().call(f"edge_basis_{kernel}", vectors.dtype, call)

@@ -200,5 +200,16 @@ def pointer(tensor: Tensor | None) -> int | None:
 
 
 def contiguous(tensors: Sequence[Tensor | None]) -> list[Tensor | None]:
-    """Return tensors whose data can be handed over as they are."""
-    return [None if tensor is None else tensor.contiguous() for tensor in tensors]
+    """Return tensors whose data can be handed over as they are.
+
+    Raises:
+        TypeError: numbers of several dtypes, or indices other than int64.
+    """
+    kept = [None if tensor is None else tensor.contiguous() for tensor in tensors]
+    dtypes = {tensor.dtype for tensor in kept if tensor is not None} - {torch.int64}
+    if len(dtypes) > 1:
+        raise TypeError(
+            f"A kernel was given {', '.join(sorted(map(str, dtypes)))} together. Numbers must be "
+            "all float32 or all float64, and indices int64."
+        )
+    return kept

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from multiace.kernels.cpu.differentiable import Operation
-from multiace.kernels.cpu.library import library, pointer
+from multiace.kernels.cpu.library import contiguous, library, pointer
 from multiace.kernels.cpu.threads import threads
 from multiace.kernels.reference.linear import Linear as Definition
 from multiace.kernels.tables import split_sizes
@@ -122,18 +122,17 @@ def _multiply(
     The third is contiguous and stays where it is; `accumulate` adds to it.
     """
     species, words, _, n_elements = constants
-    x, weights, y = x.contiguous(), weights.contiguous(), y.contiguous()
-    species = None if species is None else species.contiguous()
+    kept = contiguous([x, weights, y, species])
     call = Arguments(
         table=words.data_ptr() + 8,  # behind the key
         n_nodes=x.shape[0],
         n_elements=n_elements,
         n_threads=threads(),
         accumulate=accumulate,
-        species=pointer(species),
-        x=x.data_ptr(),
-        weights=weights.data_ptr(),
-        y=y.data_ptr(),
+        **{
+            name: pointer(tensor)
+            for name, tensor in zip(("x", "weights", "y", "species"), kept, strict=True)
+        },
     )
     library().call(f"linear_{product}", x.dtype, call)
 
