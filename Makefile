@@ -21,9 +21,11 @@ demo: $(VENV)/installed  ## train and compare four potentials on the bundled dat
 test: $(VENV)/installed-dev  ## the tests (doctests too) with the runtime shape checker
 	$(PYTEST)
 
-test-all: $(VENV)/installed-dev  ## the slow tests too, with and without the shape checker
+test-all: $(VENV)/installed-dev  ## the slow tests too, with and without the shape checker; kernels on every instruction set
 	MULTIACE_TYPECHECK=0 $(PYTEST) -m ""
 	$(PYTEST) -m ""
+	MULTIACE_ISA=avx2 $(PYTEST) tests/kernels tests/plan
+	MULTIACE_ISA=baseline $(PYTEST) tests/kernels tests/plan
 
 docs: $(VENV)/installed-dev  ## site/index.html, every link checked
 	$(BIN)/python -m website

@@ -26,7 +26,8 @@ class OwnThreads:
 
     The threads of OpenMP spin for milliseconds after each operation that used them, in case that
     another one follows, and keep processors from kernels that come in between. What torch computes
-    beside kernels is small, so that it loses little.
+    beside kernels is small, so that it loses little. A thread of Python that first uses torch
+    meanwhile begins with one thread too, until `torch.set_num_threads` is called in it.
 
     Example:
         >>> before = torch.get_num_threads()
