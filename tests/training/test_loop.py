@@ -118,6 +118,13 @@ def test_a_validation_that_is_not_finite_never_becomes_the_best(tmp_path, monkey
     assert all(torch.isfinite(weight).all() for weight in weights.values())
 
 
+def test_a_run_whose_validations_are_none_of_them_finite_says_so(tmp_path, monkeypatch):
+    _poison(monkeypatch, lambda n, call: n == 3 and call in (6, 12))
+    with pytest.raises(TrainingDiverged, match="No validation was finite"):
+        train(tiny.config(tmp_path, epochs=2), progress="none")
+    assert "No validation was finite" in (tmp_path / "run" / "log.txt").read_text()
+
+
 def test_a_first_validation_that_is_not_finite_is_replaced_by_a_finite_one(tmp_path, monkeypatch):
     _poison(monkeypatch, lambda n, call: n == 3 and call == 6)
     result = train(tiny.config(tmp_path, epochs=2), progress="none")

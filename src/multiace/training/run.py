@@ -117,7 +117,7 @@ def train(
         ResumeError: a run that cannot be continued, or a directory that is taken.
         FineTuningError: a model of another design, or one that was changed before the first
             checkpoint of the run to be resumed.
-        TrainingDiverged: too many losses were not finite.
+        TrainingDiverged: too many losses were not finite, or those of all validations.
         OutOfMemory: a batch that did not fit into memory, with its structures.
         TraceError: `tracing: always`, and the steps cannot be traced.
         TrainingInterrupted: SIGTERM or SIGINT; the state is saved.
@@ -329,6 +329,11 @@ def _run(
             )
             try:
                 reason = loop.run()
+                if not state.best_weights:
+                    raise TrainingDiverged(
+                        "No validation was finite, so there is no best model. Lower "
+                        "optimiser.rate, and look at the validation set."
+                    )
             except _ENDS as end:
                 log.note(str(end))
                 raise

@@ -91,16 +91,7 @@ class TrainingState:
         return True
 
     def load_best(self) -> None:
-        """Give the model its best weights.
-
-        Raises:
-            ValueError: no validation was finite.
-        """
-        if not self.best_weights:
-            raise ValueError(
-                "No validation was finite, so there is no best model. Lower optimiser.rate and "
-                "look at the validation set."
-            )
+        """Give the model its best weights, which there are after a validation that was finite."""
         with torch.no_grad():
             for name, parameter in self.parameters.items():
                 parameter.copy_(self.best_weights[name])
