@@ -110,6 +110,8 @@ def _drop(*keys):
         (_set("design", "class", value="os.system"), "class"),
         (_set("design", "readout", "activation", value="os.system"), "activation"),
         (_set("design", "layers", value=10**9), "1000000000 layers"),
+        (_set("design", "layers", value="1000000000"), "design.layers must be a whole number"),
+        (_set("design", "layers", value=1e9), "design.layers must be a whole number"),
         (_set("design", "channels", value=10**9), "parameters"),
         (_set("design", "radial", "hidden", value=[10**9] * 3), "parameters"),
         (_set("design", "l_max", value=60), "l_max"),

@@ -44,6 +44,7 @@ def test_what_ase_writes_is_read_as_ase_reads_it(tmp_path):
         ('"two words"=1', {"two words": "1"}),
         ("energy -31.5 eV, it's free text", {}),
         ("a=b=c", {"a": "b=c"}),
+        ("a=iso\u00a0bulk b=1", {"a": "iso\u00a0bulk", "b": "1"}),
     ],
 )
 def test_each_way_to_write_values_is_read(text, expected):
@@ -72,6 +73,12 @@ def test_a_line_that_could_mean_anything_is_refused(text, message):
         ("1.0-100", "E of the exponent"),
         ("1_000", ""),
         ("١٢", ""),
+        ("[1, 2] 3", ""),
+        ("[[1], [2]]", ""),
+        ("_JSON true", ""),
+        ("_JSON null", ""),
+        ('_JSON [1, "2"]', ""),
+        ("_JSON " + 100_000 * "[", ""),
         ("", ""),
     ],
 )
@@ -79,6 +86,11 @@ def test_what_is_no_number_is_refused_with_its_likely_cause(text, hint):
     with pytest.raises(CommentError, match="is not a number") as error:
         numbers(text)
     assert hint in error.value.hint
+
+
+@pytest.mark.parametrize("text", ["[1, 2], [3, 4]", "[1 2] [3 4]", "_JSON [[1, 2], [3, 4.0]]"])
+def test_lists_of_lists_are_read_row_after_row(text):
+    np.testing.assert_array_equal(numbers(text), [1, 2, 3, 4])
 
 
 def test_logical_values_are_t_or_f():

@@ -35,6 +35,19 @@ def unpacked(content: dict) -> np.ndarray:
     return values.reshape([int(n) for n in content.get("shape", str(len(values))).split(",")])
 
 
+def test_names_are_shown_as_they_are():
+    name = "<b>&%{y}"
+    axis = Axis(name, limits=(0.0, 1.0), ticks=(name, "b"))
+    marks = (Line(X, X, name), Level(1.0, name), Points(X, X, labels=(name, name)))
+    drawing = plotly_panel(drawn(Panel("t", axis, Axis("y"), marks)))
+    for trace in drawing["data"]:
+        del trace["name"]  # of the page's own legend
+    shown = json.dumps(drawing)
+    assert "<b>" not in shown
+    assert "&lt;b&gt;&amp;%&#123;y}" in shown
+    assert shown.count("%{y") == shown.count("%{y:.4~g}") == 2  # of the values
+
+
 @pytest.mark.parametrize("panel", PANELS, ids=lambda panel: panel.title)
 @pytest.mark.parametrize("theme", [LIGHT, DARK], ids=["light", "dark"])
 def test_plotly_accepts_every_panel_in_both_themes(panel, theme):

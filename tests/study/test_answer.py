@@ -114,6 +114,25 @@ def test_nothing_is_ranked_without_ground(options, reason):
         assert "%" not in sentence.replace("5 %", "")
 
 
+def test_nothing_is_said_of_errors_that_some_runs_lack_or_that_leave_no_scatter():
+    found = results()
+    (in_domain, out_of_domain), fits = found.responses, found.fits
+    untested = replace(
+        fits[1], effects=tuple(replace(e, p=None, p_holm=None) for e in fits[1].effects)
+    )
+    obstacle = "it is missing or not positive in 1 of 12 runs (cell, seed 1)"
+    lacking = replace(
+        found,
+        responses=(out_of_domain,),
+        fits=(untested,),
+        not_compared=((in_domain, obstacle),),
+    )
+    first, second, _ = answer(lacking)
+    assert first == f"In domain, nothing is said of the force error, as {obstacle}."
+    assert "no effect on the force error could be tested" in second
+    assert "significant" not in first + second
+
+
 def test_one_falling_cell_is_enough():
     found = results()
     (first, *others) = found.outcomes

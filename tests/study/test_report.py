@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import html
+import json
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -76,3 +78,28 @@ def test_the_page_is_written_with_its_figures_and_an_answer_in_three_sentences(o
     assert set(figures) == {"effects", "plane", "front", "learning", "scans"}
     for name in figures:
         assert (out / "figures" / f"{name}.svg").exists()
+
+
+def test_errors_that_a_run_lacks_are_not_compared_and_the_run_is_named(out, tmp_path):
+    copied = tmp_path / "study"
+    shutil.copytree(out, copied)
+    before = read_results(copied)
+    run = before.outcomes[0]
+    path = (
+        Ledger(copied).run_path(run.name)
+        / "evaluations"
+        / f"{before.evaluations['near']['id']}.json"
+    )
+    path.write_text(json.dumps({"failed": "the test set is gone"}))
+    found = read_results(copied)
+    assert {r.domain for r in found.responses} == {r.domain for r in before.responses} - {
+        "in_domain"
+    }
+    expected = (
+        "nothing is said of the force error, as it is missing or not positive in 1 of 8 runs "
+        f"({run.cell}, seed {run.seed}: the test set is gone)"
+    )
+    assert all(
+        expected in page
+        for page in (answer(found)[0], html.unescape(write_report(copied).read_text()))
+    )

@@ -92,6 +92,21 @@ def test_an_interaction_that_the_plan_identifies_is_found_and_others_are_not(rng
     assert found == {(0, 1): False, (0, 2): False, (1, 2): True}
 
 
+def test_a_missing_cell_makes_no_interaction_of_main_effects(rng):
+    cells = [cell for cell in grid((2, 3)) if cell != (1, 2)]
+    runs = [(cell, seed) for seed in (1, 2, 3) for cell in cells]
+    levels, seeds = [cell for cell, _ in runs], [seed for _, seed in runs]
+    found = []
+    for _ in range(100):
+        y = [0.3 * (a + 0.5 * b) + 0.05 * rng.normal() for a, b in levels]
+        (interaction,) = fit_effects(levels, seeds, y, (2, 3), [(0, 1)]).interactions
+        found.append(interaction.p < 0.05)
+    assert np.mean(found) < 0.15
+    one_row = [(0, 0), (0, 1), (0, 2)]  # which tells nothing of an interaction
+    fit = fit_effects(one_row * 2, [1] * 3 + [2] * 3, rng.normal(size=6), (2, 3), [(0, 1)])
+    assert fit.interactions == ()
+
+
 def test_cells_that_scatter_more_than_seeds_widen_the_intervals(rng):
     additive = fit_effects(*planted(ARRAY, 3, 0.02, rng), SIZES)
     bent = fit_effects(*planted(ARRAY, 3, 0.02, rng, interaction=0.6), SIZES)

@@ -153,7 +153,9 @@ def parse_description(
         ModelFileError: naming the first thing that is wrong.
     """
     layers = content["design"].get("layers", 1) if isinstance(content.get("design"), dict) else 1
-    if isinstance(layers, int) and layers > len(weights):
+    if type(layers) is not int:  # before pydantic makes a number of a text
+        raise ModelFileError(path, f"design.layers must be a whole number, got {layers!r:.40}.")
+    if layers > len(weights):
         raise ModelFileError(path, f"{layers} layers cannot have {len(weights)} weight tensors.")
     try:
         description = ModelDescription.model_validate(dict(content))

@@ -11,7 +11,9 @@ from jaxtyping import Float64
 
 _WORD = r"\"(?:[^\"\\]|\\.)*\"|'(?:[^'\\]|\\.)*'"
 _VALUE = rf"{_WORD}|\{{[^}}]*\}}|\[(?:[^\[\]]|\[[^\[\]]*\])*\]|[^\s\"'{{\[][^\s\"']*"
-_PAIR = re.compile(rf"\s*({_WORD}|[^\s=\"']+)(?:\s*=\s*({_VALUE}))?(?=\s|$)")
+# ASCII: blanks of other scripts, such as that of French numbers, are parts of words
+_PAIR = re.compile(rf"\s*({_WORD}|[^\s=\"']+)(?:\s*=\s*({_VALUE}))?(?=\s|$)", re.ASCII)
+_ROWS = re.compile(r"\s*\[[^\[\]]*\](?:\s*,?\s*\[[^\[\]]*\])*\s*", re.ASCII)  # of a list of lists
 _ESCAPED = re.compile(r"\\(.)")
 _JSON = "_JSON "
 _TRUTH = {
@@ -97,9 +99,14 @@ def numbers(text: str | None) -> Float64[np.ndarray, " values"]:
         raise CommentError("is not a number: nothing follows it", hint="Write key=value.")
     if text.startswith(_JSON):
         try:
-            return np.array(json.loads(text.removeprefix(_JSON)), dtype=np.float64).ravel()
-        except (ValueError, TypeError) as error:
-            raise CommentError(f"is not a number or a list of them: {text!r}") from error
+            found = np.array(json.loads(text.removeprefix(_JSON)))
+        except (ValueError, TypeError, RecursionError):
+            found = np.array("")
+        if found.dtype.kind not in "iuf":  # neither texts nor true, false and null
+            raise CommentError(f"is not a number or a list of them: {_shortened(text)}")
+        return found.astype(np.float64).ravel()
+    if _ROWS.fullmatch(text):
+        text = text.replace("[", " ").replace("]", " ")
     words = text.replace(",", " ").split()
     bad = first_bad_number(words)
     if bad is not None or not words:

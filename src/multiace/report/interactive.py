@@ -6,6 +6,7 @@ A colour is written `$name` or `$name/opacity`: `page.js` puts the value of the 
 from __future__ import annotations
 
 import base64
+import html
 import math
 from typing import Any
 
@@ -94,9 +95,22 @@ def packed(values: Float[np.ndarray, "..."]) -> Json:
     return content
 
 
+def _literal(text: str) -> str:
+    """Return what plotly.js shows as this text: it reads tags and %{...}."""
+    return html.escape(text, quote=False).replace("%{", "%&#123;")
+
+
+def _hover(name: str) -> str:
+    return f"{_literal(name or 'value')}: %{{y:.4~g}} at %{{x:.4~g}}<extra></extra>"
+
+
 def _axis(axis: Axis) -> Json:
     content: Json = {
-        "title": {"text": axis.label, "font": {"size": 12.5, "color": "$ink"}, "standoff": 8},
+        "title": {
+            "text": _literal(axis.label),
+            "font": {"size": 12.5, "color": "$ink"},
+            "standoff": 8,
+        },
         "type": "log" if axis.log else "linear",
         "gridcolor": "$grid",
         "zeroline": False,
@@ -111,7 +125,10 @@ def _axis(axis: Axis) -> Json:
         "separatethousands": True,
     }
     if axis.ticks:
-        content |= {"tickvals": list(range(len(axis.ticks))), "ticktext": list(axis.ticks)}
+        content |= {
+            "tickvals": list(range(len(axis.ticks))),
+            "ticktext": list(map(_literal, axis.ticks)),
+        }
         content |= {"ticks": "", "tickfont": {"size": 12, "color": "$ink"}}
     assert axis.limits is not None
     if axis.log:
@@ -133,7 +150,7 @@ def _add_line(mark: Line, data: list[Json], layout: Json) -> None:
             "name": mark.name,
             "line": {"color": f"${mark.colour}", "width": mark.width * 1.2, "dash": mark.dash},
             "marker": {"size": 6.5, "color": f"${mark.colour}"},
-            "hovertemplate": f"{mark.name or 'value'}: %{{y:.4~g}} at %{{x:.4~g}}<extra></extra>",
+            "hovertemplate": _hover(mark.name),
         }
     )
 
@@ -150,12 +167,15 @@ def _add_points(mark: Points, data: list[Json], layout: Json) -> None:
             "color": f"${mark.colour}",
             "line": {"width": 1, "color": "$paper"},
         },
-        "hovertemplate": f"{mark.name or 'value'}: %{{y:.4~g}} at %{{x:.4~g}}<extra></extra>",
+        "hovertemplate": _hover(mark.name),
     }
     if mark.notes:
-        trace |= {"hovertext": list(mark.notes), "hovertemplate": "%{hovertext}<extra></extra>"}
+        trace |= {
+            "hovertext": list(map(_literal, mark.notes)),
+            "hovertemplate": "%{hovertext}<extra></extra>",
+        }
     if mark.labels:
-        trace |= {"mode": "markers+text", "text": list(mark.labels)}
+        trace |= {"mode": "markers+text", "text": list(map(_literal, mark.labels))}
         trace["textfont"] = {"color": "$ink"}
     for axis, values in (("x", mark.x_error), ("y", mark.y_error)):
         if values is not None:
@@ -288,7 +308,15 @@ def _rectangle(place: Json) -> Json:
 def _text(text: str, x: float, y: float, where: Json, xanchor: str, yanchor: str) -> Json:
     font = {"size": 11, "color": "$muted"}
     anchors = {"xanchor": xanchor, "yanchor": yanchor}
-    return {"text": text, "x": x, "y": y, **where, **anchors, "showarrow": False, "font": font}
+    return {
+        "text": _literal(text),
+        "x": x,
+        "y": y,
+        **where,
+        **anchors,
+        "showarrow": False,
+        "font": font,
+    }
 
 
 _ADDERS: dict[type[Mark], Any] = {

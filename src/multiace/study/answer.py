@@ -19,8 +19,8 @@ def answer(results: Results) -> tuple[str, str, str]:
     """Return three sentences: in domain, out of domain, and on what this rests.
 
     Nothing is called better or worse from one seed, from cells whose validation error was still
-    falling, from unfinished studies, or where a difference is not significant after Holm's
-    correction.
+    falling, from unfinished studies, from errors that some runs lack, or where a difference is not
+    significant after Holm's correction.
     """
     first = _sentence("In domain", ["in_domain"], results)
     second = _sentence("Out of domain", ["out_of_domain", "scan", "probe"], results)
@@ -77,11 +77,20 @@ def _sentence(start: str, domains: Sequence[str], results: Results) -> str:
         for response, fit in found
         if response.domain == domain
     ]
+    clauses += [
+        f"nothing is said of the {response.what}, as {obstacle}"
+        for response, obstacle in results.not_compared
+        if response.domain in domains and response.domain != "probe"
+    ]
     return f"{start}, {'; '.join(clauses) or 'nothing was evaluated'}."
 
 
 def _clause(response: Response, fit: Fit, results: Results) -> str:
     effects = significant(fit)
+    if all(effect.p is None for effect in fit.effects):
+        return (
+            f"no effect on the {response.what} could be tested, as no scatter is left to judge by"
+        )
     if not effects:
         return f"no significant effect on the {response.what} was found{_resolution(fit)}"
     shown = [_words(effect, results) for effect in effects[:MOST_EFFECTS]]

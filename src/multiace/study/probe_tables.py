@@ -21,7 +21,9 @@ def probe_tables(results: Results) -> list[Table | Notice]:
         if failed:
             text = "; ".join(f"{o.cell}, seed {o.seed}: {o.failed[name]}" for o in failed)
             blocks.append(Notice(f"{name} failed in {len(failed)} runs. {text}", "warning"))
-    for response, obstacle in results.tabulated:
+    for response, obstacle in results.not_compared:
+        if response.domain != "probe":  # of which the answer speaks
+            continue
         blocks.append(Notice(f"No effects on {response.name}: {obstacle}."))
     return blocks
 

@@ -125,7 +125,7 @@ class Results:
         outcomes: of the runs that are done.
         responses: in domain, out of domain, along scans and of probes, as far as there are any.
         fits: the statistics of each response, corrected together; none for a search.
-        tabulated: numbers of probes that have no effects although they were asked for, and why.
+        not_compared: responses without effects, and why.
     """
 
     path: Path
@@ -138,7 +138,7 @@ class Results:
     outcomes: tuple[Outcome, ...]
     responses: tuple[Response, ...]
     fits: tuple[Fit, ...]
-    tabulated: tuple[tuple[Response, str], ...] = ()
+    not_compared: tuple[tuple[Response, str], ...] = ()
 
     @property
     def cells(self) -> list[str]:
@@ -200,20 +200,20 @@ def read_results(out: str | Path) -> Results:
     )
     responses = _responses(config, plan["evaluations"], outcomes)
     identification, fits = None, ()
-    tabulated: tuple[tuple[Response, str], ...] = ()
+    not_compared: tuple[tuple[Response, str], ...] = ()
     if config.plan.kind != "search":
         sizes = tuple(len(factor.levels) for factor in factors)
         cells = list(dict.fromkeys(tuple(row["levels"]) for row in plan["runs"]))
         identification = identify(cells, sizes)
-        found = [(r, _fit(r, outcomes, sizes, identification)) for r in responses]
-        for response in _probe_responses(config, outcomes):
+        found: list[tuple[Response, Fit]] = []
+        for response in (*responses, *_probe_responses(config, outcomes)):
             obstacle = _missing(response, outcomes)
             if obstacle is None:
                 fit = _fit(response, outcomes, sizes, identification)
-                obstacle = _no_scatter(fit)
+                obstacle = _no_scatter(fit) if response.domain == "probe" else None
                 found += [(response, fit)] if obstacle is None else []
             if obstacle is not None:
-                tabulated += ((response, obstacle),)
+                not_compared += ((response, obstacle),)
         responses = tuple(response for response, _ in found)
         fits = tuple(correct([fit for _, fit in found]))
     return Results(
@@ -227,7 +227,7 @@ def read_results(out: str | Path) -> Results:
         outcomes=outcomes,
         responses=responses,
         fits=fits,
-        tabulated=tabulated,
+        not_compared=not_compared,
     )
 
 
@@ -237,12 +237,10 @@ def _fit(
     sizes: tuple[int, ...],
     identification: Identification,
 ) -> Fit:
-    logs = [response.log_value(outcome) for outcome in outcomes]
-    kept = [row for row, value in enumerate(logs) if np.isfinite(value)]
     return fit_effects(
-        [outcomes[row].levels for row in kept],
-        [outcomes[row].seed for row in kept],
-        [logs[row] for row in kept],
+        [outcome.levels for outcome in outcomes],
+        [outcome.seed for outcome in outcomes],
+        [response.log_value(outcome) for outcome in outcomes],
         sizes,
         identification.identified,
     )
@@ -287,12 +285,17 @@ def _missing(response: Response, outcomes: Sequence[Outcome]) -> str | None:
 
     Runs without a positive number are not left out: they are those that a choice made bad.
     """
-    missing = sum(not np.isfinite(response.log_value(outcome)) for outcome in outcomes)
+    missing = [o for o in outcomes if not np.isfinite(response.log_value(o))]
     if len(outcomes) < 2:
         return "it needs two runs that are done"
-    if missing:
-        return f"it is missing or not positive in {missing} of {len(outcomes)} runs"
-    return None
+    if not missing:
+        return None
+    first = missing[0]
+    why = next((f": {first.failed[n]}" for n in response.evaluations if n in first.failed), "")
+    return (
+        f"it is missing or not positive in {len(missing)} of {len(outcomes)} runs "
+        f"({first.cell}, seed {first.seed}{why})"
+    )
 
 
 def _no_scatter(fit: Fit) -> str | None:

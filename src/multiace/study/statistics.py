@@ -152,7 +152,7 @@ def fit_effects(
             effects.append(replace(effect, by_seed=by_seed))
     return Fit(
         effects=tuple(effects),
-        interactions=_interactions(model, matrix, variance, degrees, len(sizes)),
+        interactions=_interactions(model, matrix, y, variance, degrees, len(sizes)),
         not_estimable=tuple(missing),
         residual=None if variance is None else float(np.sqrt(variance)),
         degrees=degrees,
@@ -299,18 +299,27 @@ def _by_seed(
 
 
 def _interactions(
-    model: Any, matrix: ModelMatrix, variance: float | None, degrees: int, n_factors: int
+    model: Any,
+    matrix: ModelMatrix,
+    y: Float64[np.ndarray, " runs"],
+    variance: float | None,
+    degrees: int,
+    n_factors: int,
 ) -> tuple[Interaction, ...]:
-    """Return the F test of each interaction in the model."""
+    """Return the F test of each interaction: what the model loses without its columns.
+
+    Where cells are missing, only what the others leave of an interaction is tested, if anything.
+    """
     if variance is None:
         return ()
     stats = _module("scipy.stats")
     found = []
     for term, columns in zip(matrix.terms[n_factors:], matrix.slices[n_factors:], strict=True):
-        values = model.params[columns]
-        covariance = model.normalized_cov_params[columns, columns]
-        n = len(values)
-        f = float(values @ np.linalg.pinv(covariance) @ values / n / variance)
+        without = _fitted(y, np.delete(model.model.exog, columns, axis=1))
+        n = round(without.df_resid - model.df_resid)
+        if n == 0:
+            continue
+        f = float(max(without.ssr - model.ssr, 0.0) / n / variance)
         p = float(stats.f.sf(f, n, degrees))
         found.append(Interaction(term, f, p, p))
     return tuple(found)
