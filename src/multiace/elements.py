@@ -32,6 +32,13 @@ class ElementError(ValueError):
     """An element that does not exist, or that a model was not made for."""
 
 
+_HINTS = {
+    "D": " Write 'H': isotopes are one element.",
+    "T": " Write 'H': isotopes are one element.",
+    "X": " Take out atoms that stand for nothing.",
+}
+
+
 def atomic_number(symbol: str) -> int:
     """Return the atomic number of a chemical symbol.
 
@@ -46,6 +53,9 @@ def atomic_number(symbol: str) -> int:
     if number is None:
         close = difflib.get_close_matches(symbol.strip().capitalize(), SYMBOLS, n=1)
         hint = f" Did you mean {close[0]!r}?" if close else ""
+        if symbol.isdecimal() and 1 <= int(symbol) <= len(SYMBOLS):
+            hint = f" Write {SYMBOLS[int(symbol) - 1]!r}."
+        hint = _HINTS.get(symbol, hint)
         raise ElementError(f"{symbol!r} is not the symbol of a chemical element.{hint}")
     return number
 

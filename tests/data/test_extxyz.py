@@ -1,5 +1,7 @@
 """Extended XYZ: labels under their names, and each way a file can be wrong."""
 
+import gzip
+
 import numpy as np
 import pytest
 from ase.build import bulk, molecule
@@ -154,6 +156,11 @@ def test_the_rows_of_the_lattice_are_the_cell_vectors(file):
         ('pbc="F F F"', 'pbc=T Lattice="5 0 0 0 5 0 5 5 0"', "linearly independent", 6),
         ('pbc="F F F"', 'pbc=T Lattice="1 0 0 0 1 0 0 0 0.9"', r"a volume of 0\.9 Å\^3", 6),
         ('pbc="F F F"', 'pbc="T F F" Lattice="0.2 0 0 0 9 0 0 0 9"', "an edge of 0.2 Å", 6),
+        ('pbc="F F F"', 'lattice="5 0 0 0 5 0 0 0 5"', r"lattice is not read. Write Lattice", 6),
+        ("Properties", "properties", r"properties is not read. Write Properties", 6),
+        ("0.0 0.0 0.9", "0.0 0.0 1e300", r"within 1e\+15 Å", 5),
+        ("H 0.0 0.0 0.9", "D 0.0 0.0 0.9", "Write 'H': isotopes", 8),
+        ("H 0.0 0.0 0.9", "1 0.0 0.0 0.9", "Write 'H'", 8),
         ('pbc="F F F"', 'stress="1 2 3 2 4 5 3 5 6"', "there is a stress, but not all", 6),
     ],
 )
@@ -239,8 +246,16 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
 
 def test_a_binary_file_is_refused(tmp_path):
     (tmp_path / "data.xyz").write_bytes(b"\x89PNG\xff\xfe")
-    with pytest.raises(DataError, match="not a text file"):
+    with pytest.raises(DataError, match="not a text file in UTF-8. Give extended XYZ"):
         read_structures(tmp_path / "data.xyz")
+    (tmp_path / "data.xyz").write_bytes(gzip.compress(FRAME.encode()))
+    with pytest.raises(DataError, match="Decompress it"):
+        read_structures(tmp_path / "data.xyz")
+
+
+def test_a_byte_order_mark_is_read_over(tmp_path):
+    (tmp_path / "data.xyz").write_text(FRAME, encoding="utf-8-sig")
+    assert len(read_structures(tmp_path / "data.xyz")) == 1
 
 
 def test_plain_xyz_has_no_labels(file):

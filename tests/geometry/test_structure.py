@@ -60,6 +60,8 @@ def test_labels_reach_the_calculator_of_ase():
     ("change", "message"),
     [
         ({"positions": np.full((2, 3), np.nan)}, "positions must be finite"),
+        ({"positions": np.full((2, 3), 1e300)}, r"within 1e\+15 Å, got \[1e\+300"),
+        ({"pbc": (True,) * 3, "cell": np.diag([1e200] * 3)}, r"must be within 1e\+15 Å"),
         ({"numbers": np.zeros(0, dtype=int), "positions": np.zeros((0, 3))}, "at least one atom"),
         ({"pbc": (True,) * 3}, "needs a cell, got none"),
         ({"pbc": (True,) * 3, "cell": np.diag([1.0, 1.0, 0.0])}, "in each periodic direction"),

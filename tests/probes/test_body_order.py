@@ -68,7 +68,7 @@ def test_a_cluster_is_an_atom_and_its_nearest_neighbours_images_included():
     lengths = np.linalg.norm(cluster.positions[1:], axis=1)
     np.testing.assert_allclose(lengths, 3.61 / np.sqrt(2.0))
     assert nearest_atoms(ETHANOL, 2, centre=2).numbers.tolist() == [8, 1]
-    with pytest.raises(ValueError, match="only 9 atoms within"):
+    with pytest.raises(ValueError, match="there are 9 with itself"):
         nearest_atoms(ETHANOL, 10)
     with pytest.raises(ValueError, match="at least 2 atoms"):
         nearest_atoms(ETHANOL, 1)

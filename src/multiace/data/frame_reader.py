@@ -95,9 +95,18 @@ class KeysSeen:
 def comment_of(frame: Frame) -> dict[str, str | None]:
     """Return the keys of the comment line."""
     try:
-        return parse_comment(frame.comment)
+        values = parse_comment(frame.comment)
     except CommentError as error:
         raise frame.error(str(error), 1, field=error.field, hint=error.hint) from error
+    for key in values:
+        meant = _NAMES.get(key.lower())
+        if meant is not None and key != meant and meant not in values:
+            raise frame.error(f"{key} is not read", 1, field=key, hint=f"Write {meant}.")
+    return values
+
+
+_NAMES = {name.lower(): name for name in ("Lattice", "Properties", "pbc")}
+"""Keys that mean something only as they are written here."""
 
 
 def columns_of(frame: Frame, values: Mapping[str, str | None]) -> dict[str, Column]:

@@ -75,15 +75,17 @@ def frames_of(path: Path, findings: Findings) -> Iterator[Frame]:
         findings: where problems are added.
     """
     try:
-        with path.open(encoding="utf-8") as stream:
+        with path.open(encoding="utf-8-sig") as stream:
             yield from _frames(path, _Lines(stream), findings)
     except FileNotFoundError:
         findings.add(DataError("there is no such file", file=path))
     except IsADirectoryError:
         findings.add(DataError("this is a directory", file=path, hint="Give its files."))
     except UnicodeDecodeError:
-        problem = DataError("this is not a text file", file=path, hint="Give extended XYZ.")
-        findings.add(problem)
+        with path.open("rb") as raw:
+            compressed = raw.read(2) == b"\x1f\x8b"
+        hint = "Decompress it by gunzip." if compressed else "Give extended XYZ in UTF-8."
+        findings.add(DataError("this is not a text file in UTF-8", file=path, hint=hint))
 
 
 def _frames(path: Path, lines: _Lines, findings: Findings) -> Iterator[Frame]:

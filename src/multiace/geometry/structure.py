@@ -14,6 +14,9 @@ from multiace.elements import symbol_of
 if TYPE_CHECKING:
     from ase import Atoms
 
+FARTHEST = 1e15
+"""Å from the origin; beyond, images cannot be counted in 64 bits."""
+
 SINGULAR_CELL = 1e-6
 """Cells flatter than this (volume over the product of the edge lengths) are refused."""
 
@@ -99,11 +102,11 @@ class Structure:
         for number in set(numbers.tolist()):
             symbol_of(number)
         positions = _frozen(self.positions, np.float64, (n_atoms, 3), "positions")
-        if not np.isfinite(positions).all():
-            atom = int(np.argwhere(~np.isfinite(positions))[0, 0])
+        if not (np.abs(positions) <= FARTHEST).all():
+            atom = int(np.argwhere(~(np.abs(positions) <= FARTHEST))[0, 0])
             raise ValueError(
-                f"positions must be finite, got {positions[atom].tolist()} Å for atom "
-                f"{atom}{self._origin()}."
+                f"positions must be finite and within {FARTHEST:g} Å, got "
+                f"{positions[atom].tolist()} Å for atom {atom}{self._origin()}."
             )
         forces = self.labels.forces
         if forces is not None and len(forces) != n_atoms:
@@ -204,6 +207,8 @@ def check_cell(cell: Float64[np.ndarray, "3 3"] | None, pbc: tuple[bool, ...]) -
     if not np.isfinite(cell).all():
         raise ValueError(f"cell must be finite, got {cell.tolist()} Å.")
     rows = cell[np.array(pbc)]
+    if np.abs(rows).max() > FARTHEST:
+        raise ValueError(f"cell vectors must be within {FARTHEST:g} Å, got {cell.tolist()} Å.")
     lengths = np.linalg.norm(rows, axis=1)
     if not (lengths > 0).all():
         raise ValueError(

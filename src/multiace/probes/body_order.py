@@ -149,8 +149,9 @@ def nearest_atoms(structure: Structure, atoms: int, centre: int | None = None) -
             break
         if radius > LAST_RADIUS:
             raise ValueError(
-                f"There are only {int(mine.sum()) + 1} atoms within {LAST_RADIUS:g} Å of atom "
-                f"{centre}, and {atoms} are asked for. Ask for fewer."
+                f"The cluster takes {atoms} atoms, and within {LAST_RADIUS:g} Å of atom {centre} "
+                f"there are {int(mine.sum()) + 1} with itself. Take fewer (--atoms), 2 at least, "
+                "or a larger structure."
             )
         radius *= 1.5
     vectors, senders = edges.vectors[mine], edges.senders[mine]
