@@ -66,6 +66,8 @@ def test_what_names_no_design_is_refused(content, message):
         ("update: {linear: {rest: all}}", "update.linear.rest must be 'none', 'shared' or"),
         ("channels: {rest: 4, second: 2}", "'channels.second' is not a design option."),
         ("radial: {bias: true}", "radial.bias with radial.envelope_on: basis gives"),
+        ("channels: true", "channels: must be a whole number, got True."),
+        ("layers: two", "layers must be an integer, got 'two'."),
         ("channels: [4, 4, 4]", "channels lists 3 values for 2 layers."),
     ],
 )

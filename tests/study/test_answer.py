@@ -151,4 +151,7 @@ def test_five_percent_in_the_last_fifth_decide(last, falling):
 
 def test_a_run_without_validation_before_the_last_fifth_counts_as_falling():
     assert still_falling([])
+    assert still_falling([(1.0, np.nan), (10.0, np.nan)])
+    assert still_falling([(1.0, np.nan), (8.0, 0.9), (10.0, 0.5)])
+    assert not still_falling([(1.0, np.nan), (8.0, 0.9), (10.0, 0.9)])
     assert still_falling([(10.0, 1.0)])

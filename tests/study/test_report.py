@@ -4,6 +4,7 @@ import html
 import json
 import re
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -78,6 +79,17 @@ def test_the_page_is_written_with_its_figures_and_an_answer_in_three_sentences(o
     assert set(figures) == {"effects", "plane", "front", "learning", "scans"}
     for name in figures:
         assert (out / "figures" / f"{name}.svg").exists()
+
+
+def test_long_names_are_shortened_in_figures_alone(out):
+    results = read_results(out)
+    first, *others = results.factors
+    levels = (first.levels[0], 30 * "long ")
+    named = replace(results, factors=(replace(first, levels=levels), *others))
+    page = study_page(named)
+    ticks = blocks(page, Figure)["effects"].panels[0].y.ticks
+    assert max(map(len, ticks)) == 40
+    assert any(30 * "long " in str(row) for row in blocks(page, Table)["effects_table"].rows)
 
 
 def test_errors_that_a_run_lacks_are_not_compared_and_the_run_is_named(out, tmp_path):

@@ -103,7 +103,7 @@ def test_an_unknown_key_is_named_with_the_nearest_one(path, change, message):
     ("change", "message"),
     [
         ("epochs=0", "epochs must be greater than or equal to 1, got 0"),
-        ("epochs=2.5", "epochs must be a integer, got a number with a fractional part, got 2.5"),
+        ("epochs=2.5", "epochs must be an integer, got a number with a fractional part, got 2.5"),
         ("optimiser.rate=0", "optimiser.rate must be greater than 0, got 0"),
         ("optimiser.rate=fast", "optimiser.rate must be a number, got 'fast'"),
         ("optimiser.rate=.inf", "optimiser.rate must be a finite number, got inf"),

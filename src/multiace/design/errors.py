@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, get_args
 
@@ -118,7 +119,8 @@ def _rule(details: ErrorDetails) -> str:
     for start in ("Input should be ", "Value error, "):
         text = text.removeprefix(start)
     text = text.replace("String should match pattern", "text of the form")
-    return text.replace(", unable to parse string as a number", "").replace("a valid ", "a ")
+    text = re.sub(", unable to parse string as an? (number|integer)", "", text)
+    return text.replace("a valid integer", "an integer").replace("a valid ", "a ")
 
 
 def _nearest(key: str, known: set[str]) -> str | None:

@@ -14,7 +14,15 @@ from multiace.units import BOHR, COULOMB
 FORMAT_VERSION = 1
 """Version of the meaning of a Design; defaults below are frozen with it."""
 
-Positive = Annotated[int, Field(ge=1)]
+
+def _no_truth(value: object) -> object:
+    """Refuse true and false, which Python takes for 1 and 0."""
+    if isinstance(value, bool):
+        raise ValueError(f"must be a whole number, got {value}.")
+    return value
+
+
+Positive = Annotated[int, BeforeValidator(_no_truth), Field(ge=1)]
 PositiveNumber = Annotated[float, Field(gt=0.0, allow_inf_nan=False)]
 FourNumbers = tuple[PositiveNumber, PositiveNumber, PositiveNumber, PositiveNumber]
 Degree = Annotated[int, Field(ge=0, le=6)]

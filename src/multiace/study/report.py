@@ -39,6 +39,9 @@ from multiace.study.probe_tables import probe_tables
 from multiace.study.results import Outcome, Response, Results, read_results
 from multiace.study.statistics import Fit, pareto_front
 
+LONGEST_LABEL = 40
+"""Letters of a choice in a figure."""
+
 
 def write_report(out: str | Path) -> Path:
     """Write `report.html` and its figures into the directory of a study; return its path.
@@ -121,6 +124,11 @@ def _label(results: Results, factor: int, level: int) -> str:
     return f"{found.name}: {found.levels[level]}"
 
 
+def _shortened(label: str) -> str:
+    """Return what fits beside a panel; tables and notes have the whole."""
+    return label if len(label) <= LONGEST_LABEL else f"{label[: LONGEST_LABEL - 1]}…"
+
+
 def _effects(results: Results) -> list[Figure | Table]:
     shown = [(r, f) for r, f in zip(results.responses, results.fits, strict=False) if f.effects]
     if not shown:
@@ -166,7 +174,7 @@ def _effect_panel(results: Results, response: Response, fit: Fit) -> Panel:
             Points(ratios[mine], places[mine], colour=series_colour(factor), size=5.0, notes=notes)
         )
     what = response.quantity if response.domain == "probe" else "the error"
-    axes = Axis(f"change of {what} (%)"), Axis("", ticks=labels)
+    axes = Axis(f"change of {what} (%)"), Axis("", ticks=tuple(map(_shortened, labels)))
     return Panel(response.name, *axes, tuple(marks))
 
 
@@ -266,7 +274,9 @@ def _plane(results: Results) -> list[Figure]:
                 x_error=100.0 * halves[0],
                 y_error=100.0 * halves[1],
                 notes=notes,
-                labels=tuple(choice.levels[level] if is_choice else "" for _, level in keys),
+                labels=tuple(
+                    _shortened(choice.levels[level]) if is_choice else "" for _, level in keys
+                ),
             )
         )
     panel = Panel(

@@ -164,7 +164,7 @@ def still_falling(curve: Sequence[tuple[float, float]]) -> bool:
     """Whether the lowest error of a run fell by more than 5 % in its last fifth.
 
     Args:
-        curve: (epochs done, validation error); too few to tell counts as falling.
+        curve: (epochs done, validation error); too few finite ones to tell count as falling.
 
     Example:
         >>> still_falling([(float(n), 1.0 + 1.0 / n) for n in range(1, 101)])
@@ -172,13 +172,14 @@ def still_falling(curve: Sequence[tuple[float, float]]) -> bool:
         >>> still_falling([(float(n), 1.0 / n) for n in range(1, 101)])
         True
     """
-    if not curve:
+    known = [(epoch, error) for epoch, error in curve if math.isfinite(error)]
+    if not known:
         return True
     end = max(epoch for epoch, _ in curve)
-    before = [error for epoch, error in curve if epoch <= (1.0 - LAST_PART) * end]
+    before = [error for epoch, error in known if epoch <= (1.0 - LAST_PART) * end]
     if not before:
         return True
-    return min(error for _, error in curve) < (1.0 - STILL_FALLING) * min(before)
+    return min(error for _, error in known) < (1.0 - STILL_FALLING) * min(before)
 
 
 def read_results(out: str | Path) -> Results:
