@@ -135,7 +135,7 @@ def test_options_without_meaning_are_refused_with_their_line(tmp_path, options, 
     ("options", "words"),
     [
         ({"probe": "locality", "frame": 4}, "has 4 frames, counted from 0: there is no 4"),
-        ({"probe": "body-order", "atoms": 4}, "There are only 3 atoms"),
+        ({"probe": "body-order", "atoms": 4}, "there are 3 with itself"),
         ({"probe": "body-order", "atoms": 2, "centre": 3}, "centre is 3"),
         ({"probe": "smoothness", "reference": "ase:nothing"}, "ase:nothing is not a calculator"),
         ({"probe": "smoothness", "compare": "bonds_fsd"}, "needs a molecule and a reference"),

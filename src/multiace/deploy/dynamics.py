@@ -11,6 +11,7 @@ from jaxtyping import Float64
 
 from multiace.deploy.evaluator import Evaluation
 from multiace.geometry import Structure
+from multiace.geometry.structure import FARTHEST
 from multiace.units import BOLTZMANN, FEMTOSECOND
 
 
@@ -140,7 +141,7 @@ class MolecularDynamics:
             self._exchange(self._thermostat)
         positions += half * self._velocities
         self._step += 1
-        self._check(positions)
+        self._check(np.where(np.abs(positions) <= FARTHEST, positions, np.inf))
         self._structure = replace(self._structure, positions=positions)
         self._now = self._evaluate()
         self._velocities = self._velocities + half * self._now.forces / self._masses
@@ -162,9 +163,9 @@ class MolecularDynamics:
     def _check(self, values: np.ndarray, energy: float = 0.0) -> None:
         if not (np.isfinite(energy) and np.isfinite(values).all()):
             raise DynamicsError(
-                f"An energy or force is not finite at step {self._step}, so the run stops. Look at "
-                "the last frames: overlapping atoms, a time step that is too long or structures "
-                "unlike those of the training set are the usual causes."
+                f"An energy, force or place is not finite at step {self._step}, so the run stops. "
+                "Look at the last frames: overlapping atoms, a time step that is too long or "
+                "structures unlike those of the training set are the usual causes."
             )
 
     def _kinetic(self) -> float:
