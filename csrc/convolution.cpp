@@ -94,9 +94,9 @@ template <class T, bool Tangent>
 class Part {
  public:
   Part(const Table& table, const MultiaceConvolution& c, const EdgesOfNode& of, const PackedWeights<T>& weights,
-       const PackedWeights<T>& weights_dot, const FeaturesDot<T>& h_dot, int part, Results<T>& results)
+       const PackedWeights<T>& weights_dot, const FeaturesDot<T>& h_dot, int part, int n_parts, Results<T>& results)
       : table_(table), c_(c), of_(of), weights_(weights), weights_dot_(weights_dot), h_dot_(h_dot), part_(part),
-        results_(results),
+        kept_(c, part, n_parts), results_(results),
         h_gradient_(c.features_gradient ? results.features[part].origin() : nullptr),
         weights_gradient_(c.weights_gradient ? results.weights + part * results.n_gradient : nullptr) {}
 
@@ -113,8 +113,9 @@ class Part {
       if (gy_) std::fill_n(gy_, table_.n_harmonics * block.first_lane[block.end - block.begin], T(0));
       if (gu_) std::fill_n(gu_, block.n_rows * c_.n_hidden, T(0));
       if (gd_) std::fill_n(gd_, block.n_rows, T(0));
+      T* kept = kept_.take(table_, block);
       for (size_t k = 0; k < table_.chunks.size(); ++k) {
-        radials.fill(table_, c_, block, k, weights_, weights_dot_);
+        radials.fill(table_, c_, block, k, weights_, weights_dot_, kept);
         for (int64_t i = block.begin; i < block.end; ++i) paths(block, i, radials, table_.chunks[k]);
         pull_radials(block, k, radials, to);
       }
@@ -210,6 +211,7 @@ class Part {
   const PackedWeights<T>&weights_, &weights_dot_;
   const FeaturesDot<T>& h_dot_;
   int part_;
+  KeptRadials<T> kept_;
   Results<T>& results_;
   T *h_gradient_, *weights_gradient_;  // null where not wanted, as are those below
   T *t_ = nullptr, *t_dot_ = nullptr;  // T of one path and node, and its tangent
@@ -239,7 +241,7 @@ int convolve(const MultiaceConvolution& c) {
   for (int part = 0; part < static_cast<int>(results.features.size()); ++part)
     results.features[part].cover(c, of, start(part), start(part + 1), table.dim_in, scratch);
   run_on_threads(n_parts, [&](int part) {
-    Part<T, Tangent>(table, c, of, weights, weights_dot, h_dot, part, results).run(start(part), start(part + 1));
+    Part<T, Tangent>(table, c, of, weights, weights_dot, h_dot, part, n_parts, results).run(start(part), start(part + 1));
   });
   results.hidden.finish();
   results.distance.finish();

@@ -36,6 +36,10 @@ struct MultiaceConvolution {
   void *features_gradient, *harmonics_gradient, *hidden_gradient, *weights_gradient;
   void* distance_gradient;                       // (pairs), with a spline; added to
   int64_t add_harmonics_gradient;                // whether harmonics_gradient is added to
+  // Room for n_kept radial functions u V, which a forward pass leaves there for the backward pass of the
+  // same operands on as many threads, as many as fit; or null.
+  void* kept;
+  int64_t n_kept;
 };
 
 // pooled = A

@@ -60,7 +60,6 @@ struct Block {
     pair = scratch.array<int64_t>(most.edges);
     type = scratch.array<int64_t>(most.edges);
     n_sharing = scratch.array<int64_t>(most.edges);
-    order_ = scratch.array<int64_t>(most.edges);
     place_ = scratch.array<int64_t>(most.edges);
     row_of_pair_ = c.pairs ? scratch.array<int64_t>(c.n_pairs) : nullptr;
     if (row_of_pair_) std::fill_n(row_of_pair_, c.n_pairs, int64_t{-1});
@@ -86,7 +85,7 @@ struct Block {
     }
     for (int64_t e = 0; e < n_edges; ++e) other[e] = c.senders[edge[e]];
     find_rows(c);
-    if (c.n_types > 1) sort_rows();
+    if (c.n_types > 1 || c.knots) sort_rows(c);
     runs.clear();
     for (int64_t r = 0; r < n_rows; ++r)
       if (r == 0 || type[r] != type[r - 1]) runs.push_back(r);
@@ -122,16 +121,18 @@ struct Block {
     for (int64_t r = 0; c.pairs && r < n_rows; ++r) row_of_pair_[pair[r]] = -1;
   }
 
-  /// Put rows of equal type next to one another.
-  void sort_rows() {
-    for (int64_t r = 0; r < n_rows; ++r) order_[r] = r;
-    std::stable_sort(order_, order_ + n_rows, [&](int64_t a, int64_t b) { return type[a] < type[b]; });
+  /// Put rows of equal type, and of them those of equal knots, next to one another.
+  void sort_rows(const MultiaceConvolution& c) {
+    Scratch scratch;
+    const int64_t n_knots = c.knots ? c.n_knots : 1;
     int64_t* place = place_;
-    for (int64_t r = 0; r < n_rows; ++r) place[order_[r]] = r;
+    for (int64_t r = 0; r < n_rows; ++r) place[r] = type[r] * n_knots + (c.knots ? c.knots[pair[r]] : 0);
+    const int64_t* order = EdgesOfNode::group(c.n_types * n_knots, n_rows, place, scratch).edges;
+    for (int64_t r = 0; r < n_rows; ++r) place[order[r]] = r;
     for (int64_t e = 0; e < n_edges; ++e) row[e] = place[row[e]];
     for (int64_t* of_row : {pair, type, n_sharing}) {
       std::copy_n(of_row, n_rows, place);
-      for (int64_t r = 0; r < n_rows; ++r) of_row[r] = place[order_[r]];
+      for (int64_t r = 0; r < n_rows; ++r) of_row[r] = place[order[r]];
     }
   }
 
@@ -148,7 +149,7 @@ struct Block {
     }
   }
 
-  int64_t *order_, *place_, *row_of_pair_;
+  int64_t *place_, *row_of_pair_;
 };
 
 /// Gradients by the rows of blocks as gradients by pairs.

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <utility>
 #include <vector>
 
 #include "convolution_block.h"
@@ -102,6 +103,28 @@ void spline(const Table& table, const MultiaceConvolution& c, const Block<T>& bl
   }
 }
 
+/// R of the blocks of one part that a forward pass keeps for the backward pass: the first that fit.
+template <class T>
+class KeptRadials {
+ public:
+  KeptRadials(const MultiaceConvolution& c, int part, int n_parts)
+      : next_(static_cast<T*>(c.kept)), left_(c.kept ? c.n_kept / n_parts : 0) {
+    if (next_) next_ += part * left_;
+  }
+
+  /// Room for all R of the next block, or null.
+  T* take(const Table& table, const Block<T>& block) {
+    const int64_t size = block.n_rows * table.n_weights;
+    if (size > left_) return nullptr;
+    left_ -= size;
+    return std::exchange(next_, next_ + size);
+  }
+
+ private:
+  T* next_;
+  int64_t left_;
+};
+
 /// R of the rows of a block for one chunk, with its tangent or slope.
 template <class T>
 struct Radials {
@@ -109,14 +132,17 @@ struct Radials {
 
   Radials(const Table& table, const MultiaceConvolution& c, int64_t most_rows, bool tangent, Scratch& scratch) {
     const int64_t size = most_rows * table.widest_chunk();
-    r = scratch.array<T>(size);
+    r = own_ = scratch.array<T>(size);
     if (tangent) dot = scratch.array<T>(size);
     if (c.distance_gradient) slope = scratch.array<T>(size);
   }
 
+  /// `kept` is where R of the block is kept, or null.
   void fill(const Table& table, const MultiaceConvolution& c, const Block<T>& block, size_t k,
-            const PackedWeights<T>& weights, const PackedWeights<T>& weights_dot) {
+            const PackedWeights<T>& weights, const PackedWeights<T>& weights_dot, T* kept) {
     if (c.knots) return spline(table, c, block, table.chunks[k], r, slope);
+    r = kept ? kept + block.n_rows * table.chunks[k].weight : own_;
+    if (kept && c.cotangent) return;  // the forward pass has been here
     const T *v = as<T>(c.weights), *v_dot = as<T>(c.weights_dot);
     radial(table, c, block, k, v, weights, block.hidden, false, r);
     if (dot == nullptr) return;
@@ -124,6 +150,9 @@ struct Radials {
     else std::fill_n(dot, block.n_rows * table.chunks[k].n_weights, T(0));
     if (v_dot) radial(table, c, block, k, v_dot, weights_dot, block.hidden, true, dot);
   }
+
+ private:
+  T* own_;
 };
 
 /// gu = gR V^T, gV = u^T gR (and their tangents) of one block and chunk.

@@ -45,10 +45,38 @@ void gather(const T* rows, int64_t row, const int64_t* nodes, int64_t n, int64_t
   for (int64_t k = 0; k < n; ++k) std::copy_n(rows + nodes[k] * row, width, to + k * width);
 }
 
+/// The right factors of y = x W, or of x = y W^T: one for each block and element.
+template <class T, bool Transposed>
+struct Factors {
+  const MultiaceLinear& c;
+
+  int64_t inner(const Block& block) const { return Transposed ? block.channels_out : block.channels_in; }
+  int64_t columns(const Block& block) const { return Transposed ? block.channels_in : block.channels_out; }
+  int64_t size(const Block& block) const { return packed_size<T>(inner(block), columns(block)); }
+
+  void pack(const Block& block, int64_t z, T* to) const {
+    const T* weights = static_cast<const T*>(c.weights) + block.weight * c.n_elements +
+                       z * block.channels_in * block.channels_out;
+    multiace::pack(inner(block), columns(block), weights, Transposed ? 1 : block.channels_out,
+                   Transposed ? block.channels_out : 1, to);
+  }
+};
+
+template <class T, bool Transposed>
+void pack_all(const MultiaceLinear& c) {
+  static_assert(32 % kPanel<T> == 0, "columns padded to 32 have room for whole panels");
+  const Table table(c.table);
+  const Factors<T, Transposed> factors{c};
+  T* to = static_cast<T*>(c.packed);
+  for (const Block* block = table.blocks; block < table.blocks + table.n_blocks; ++block)
+    for (int64_t z = 0; z < c.n_elements; ++z, to += factors.size(*block)) factors.pack(*block, z, to);
+}
+
 /// y (+)= x W, or x (+)= y W^T.
 template <class T, bool Transposed>
 void apply(const MultiaceLinear& c) {
   const Table table(c.table);
+  const Factors<T, Transposed> factors{c};
   Scratch scratch;
   const Groups groups(c, scratch);
   const T* from = static_cast<const T*>(Transposed ? c.y : c.x);
@@ -56,23 +84,24 @@ void apply(const MultiaceLinear& c) {
   const int64_t from_row = Transposed ? table.dim_out : table.dim_in;
   const int64_t to_row = Transposed ? table.dim_in : table.dim_out;
   parallel_for(static_cast<int>(c.n_threads), c.n_nodes, 1, [&](int64_t begin, int64_t end) {
+    const T* ready = static_cast<const T*>(c.packed);
     for (int64_t b = 0; b < table.n_blocks; ++b) {
       const Block& block = table.blocks[b];
-      const int64_t inner = Transposed ? block.channels_out : block.channels_in;
-      const int64_t columns = Transposed ? block.channels_in : block.channels_out;
+      const int64_t inner = factors.inner(block), columns = factors.columns(block), size = factors.size(block);
+      const T* of_block = ready;
+      ready += ready ? size * c.n_elements : 0;
       if (columns == 0 || (inner == 0 && c.accumulate)) continue;
       const int64_t from_start = Transposed ? block.out : block.in, to_start = Transposed ? block.in : block.out;
       const int64_t nodes_at_once = std::max<int64_t>(1, kRowsAtOnce / block.dim);
       Scratch local;
-      T* packed = local.array<T>(packed_size<T>(inner, columns));
+      T* own = of_block ? nullptr : local.array<T>(size);
       T* rows = local.array<T>(nodes_at_once * block.dim * inner);
       T** products = local.array<T*>(nodes_at_once * block.dim);
       for (int64_t z = 0; z < c.n_elements; ++z) {
         const int64_t first = std::max(begin, groups.start[z]), last = std::min(end, groups.start[z + 1]);
         if (first >= last) continue;
-        const T* weights = static_cast<const T*>(c.weights) + block.weight * c.n_elements +
-                           z * block.channels_in * block.channels_out;
-        pack(inner, columns, weights, Transposed ? 1 : block.channels_out, Transposed ? block.channels_out : 1, packed);
+        if (own) factors.pack(block, z, own);
+        const T* packed = own ? own : of_block + z * size;
         for (int64_t k = first; k < last; k += nodes_at_once) {
           const int64_t n = std::min(nodes_at_once, last - k);
           gather(from + from_start, from_row, groups.nodes + k, n, block.dim * inner, rows);
@@ -140,10 +169,15 @@ int checked(const MultiaceLinear& c, void (*body)(const MultiaceLinear&)) {
 using multiace::apply;
 using multiace::checked;
 using multiace::outer;
+using multiace::pack_all;
 
 int multiace_linear_forward_f32(const MultiaceLinear* c) { return checked(*c, apply<float, false>); }
 int multiace_linear_forward_f64(const MultiaceLinear* c) { return checked(*c, apply<double, false>); }
 int multiace_linear_transposed_f32(const MultiaceLinear* c) { return checked(*c, apply<float, true>); }
 int multiace_linear_transposed_f64(const MultiaceLinear* c) { return checked(*c, apply<double, true>); }
+int multiace_linear_pack_forward_f32(const MultiaceLinear* c) { return checked(*c, pack_all<float, false>); }
+int multiace_linear_pack_forward_f64(const MultiaceLinear* c) { return checked(*c, pack_all<double, false>); }
+int multiace_linear_pack_transposed_f32(const MultiaceLinear* c) { return checked(*c, pack_all<float, true>); }
+int multiace_linear_pack_transposed_f64(const MultiaceLinear* c) { return checked(*c, pack_all<double, true>); }
 int multiace_linear_outer_f32(const MultiaceLinear* c) { return checked(*c, outer<float>); }
 int multiace_linear_outer_f64(const MultiaceLinear* c) { return checked(*c, outer<double>); }

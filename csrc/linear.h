@@ -19,6 +19,9 @@ struct MultiaceLinear {
   int64_t accumulate;    // 1 to add to the result, 0 to overwrite it
   const int64_t* species;
   void *x, *weights, *y;  // two operands and the result
+  // W in the order in which a product reads it, written by the `pack` of that product and read in place of
+  // weights; or null. It has room for the columns of every matrix padded to 32.
+  void* packed;
 };
 
 // y (+)= x W; irreps that x lacks are zero
@@ -27,6 +30,11 @@ int multiace_linear_forward_f64(const MultiaceLinear*);
 // x (+)= y W^T
 int multiace_linear_transposed_f32(const MultiaceLinear*);
 int multiace_linear_transposed_f64(const MultiaceLinear*);
+// packed = W for the products above
+int multiace_linear_pack_forward_f32(const MultiaceLinear*);
+int multiace_linear_pack_forward_f64(const MultiaceLinear*);
+int multiace_linear_pack_transposed_f32(const MultiaceLinear*);
+int multiace_linear_pack_transposed_f64(const MultiaceLinear*);
 // W (+)= x^T y
 int multiace_linear_outer_f32(const MultiaceLinear*);
 int multiace_linear_outer_f64(const MultiaceLinear*);

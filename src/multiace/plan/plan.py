@@ -19,9 +19,11 @@ from multiace.geometry.pairs import Pairs
 from multiace.layer.atomic_basis import AtomicBasis
 from multiace.layer.layer import Layer
 from multiace.layer.linear import EquivariantLinear
+from multiace.layer.message import Message
 from multiace.layer.species_pooling import SpeciesPooling
 from multiace.plan.arrays import Array, Rows
 from multiace.plan.energy import EnergyTerms
+from multiace.plan.linear_map import LinearMap
 from multiace.plan.radial import RadialFunctions
 from multiace.plan.sources import NetworkSource
 from multiace.plan.steps import Carry, Differentiated, DistancesOfPairs, Lay, Step
@@ -196,17 +198,20 @@ class Plan:
     def _lay_layer(self, t: int, layer: Layer, layout: LayerLayout) -> list[Step]:
         """Lay out h^(t) -> A -> B -> m -> h^(t+1) and the readout of h^(t+1)."""
         steps: list[Step] = []
-        a, maps = self._lay_pooling(t, layer, layout, steps)
+        a, chain = self._lay_pooling(t, layer, layout, steps)
         update, out = layer.update, self._h[t + 1]
-        chain: list[tuple[nn.Module, int]] = [(linear, linear.irreps_out.dim) for linear in maps]
         if layer.message is not None:
-            chain.append((layer.message, layout.message.dim))
+            chain.append(layer.message)
         if update.linear is not None:
-            chain.append((update.linear, layout.update.dim))
-        for n, (module, width) in enumerate(chain):
+            chain.append(LinearMap.of(update.linear))
+        chain = _folded(chain)
+        for n, part in enumerate(chain):
             ends = n == len(chain) - 1 and update.nonlinearity is None
+            folded = isinstance(part, LinearMap)
+            width = part.irreps_out.dim if folded else layout.message.dim
             to = out if ends else self._array("owned", width)
-            steps.append(self._lay.rows(module, a, to, "owned"))
+            lay = self._lay.map if folded else self._lay.rows
+            steps.append(lay(part, a, to, "owned"))
             a = to
         connection = update.self_connection
         if connection is not None and t == 0:
@@ -224,19 +229,22 @@ class Plan:
 
     def _lay_pooling(
         self, t: int, layer: Layer, layout: LayerLayout, steps: list[Step]
-    ) -> tuple[Array, list[EquivariantLinear]]:
+    ) -> tuple[Array, list[LinearMap | Message]]:
         """Lay out (1/lambda) sum_j phi(j -> i); return it and the maps that remain."""
         basis = layer.atomic_basis
-        maps = [cast(EquivariantLinear, linear) for linear in basis.after_pooling]
+        maps = [LinearMap.of(cast(EquivariantLinear, linear)) for linear in basis.after_pooling]
         source = self._radial.sources[t]
         pooling = basis.species_pooling
         if pooling is not None and isinstance(source, NetworkSource) and self._lay.bound:
-            # a single map that nothing comes after writes h^(t+1) itself
-            update = layer.update
-            after = (*maps[1:], layer.message, update.linear, update.nonlinearity)
-            fold = basis.density is None and any(module is not None for module in after)
-            first = maps.pop(0) if fold else None
-            a = self._lay_density(basis, pooling, source, first, steps)
+            a = self._array("owned", pooling.irreps_in.dim)
+            n_elements = len(self.potential.elements)
+            steps.append(self._lay.density(n_elements, source, self._harmonics, a))
+            of_density = self._map_of_density(basis, pooling, source)
+            if basis.density is None:
+                maps.insert(0, of_density)
+            else:
+                rho, a = a, self._array("owned", of_density.irreps_out.dim)
+                steps.append(self._lay.map(of_density, rho, a, "owned"))
         else:
             h = self._array("nodes", layout.convolved.dim, differentiable=t > 0)
             before = steps if t > 0 else self._of_species
@@ -245,35 +253,23 @@ class Plan:
             a = self._array("owned", layout.pooled.dim)
             steps.append(self._lay.convolution(basis.convolution, source, h, self._harmonics, a))
         if basis.density is None:
-            return a, maps
+            return a, [*maps]
         density, pooled = self._array("owned", 1), self._array("owned", *a.shape)
         of_pairs = partial(self._radial.density, basis.density)
         steps.append(Differentiated(of_pairs, [self._pair_distances], [density]))
         steps.append(Differentiated(_quotient, [a, density], [pooled]))
-        return pooled, maps
+        return pooled, [*maps]
 
-    def _lay_density(
-        self,
-        basis: AtomicBasis,
-        pooling: SpeciesPooling,
-        source: NetworkSource,
-        first: EquivariantLinear | None,
-        steps: list[Step],
-    ) -> Array:
-        """Lay out sum_{z k} rho V h, the first map after pooling folded into V h."""
-        rho = self._array("owned", pooling.irreps_in.dim)
-        steps.append(self._lay.density(len(self.potential.elements), source, self._harmonics, rho))
+    def _map_of_density(
+        self, basis: AtomicBasis, pooling: SpeciesPooling, source: NetworkSource
+    ) -> LinearMap:
+        """Return rho -> sum_{z k} rho V h."""
         every = torch.arange(len(self.potential.elements))
         with torch.no_grad():
             h = basis.mix(self._model.embedding.of_element, every)
             matrices = pooling.matrices(h, source.weights)
-            out, per_element = pooling.table.irreps_out, pooling.per_element
-            if first is not None:
-                out, per_element = first.irreps_out, per_element or first.per_element
-                matrices = {irrep: matrices[irrep] @ w for irrep, w in first.matrices.items()}
-        a = self._array("owned", out.dim)
-        steps.append(self._lay.map(pooling.irreps_in, out, matrices, per_element, rho, a))
-        return a
+        irreps = (pooling.irreps_in, pooling.table.irreps_out)
+        return LinearMap(*irreps, matrices, pooling.per_element)
 
     # ---- running -----------------------------------------------------------------------------
 
@@ -415,6 +411,18 @@ class Plan:
                 return prediction_of(graph, vectors, terms, by_edge, **wanted)
             of_nodes = (terms, graph.structure_of_node, graph.volume)
             return Prediction(*predict(*of_nodes, *ends, vectors, by_edge, **wanted))
+
+
+def _folded(chain: Sequence[LinearMap | Message]) -> list[LinearMap | Message]:
+    """Fold each linear map into the one before it."""
+    folded: list[LinearMap | Message] = []
+    for part in chain:
+        last = folded.pop() if folded else None
+        if isinstance(last, LinearMap) and isinstance(part, LinearMap):
+            folded += last.followed_by(part)
+        else:
+            folded += [part] if last is None else [last, part]
+    return folded
 
 
 def _quotient(a: Tensor, density: Tensor) -> list[Tensor]:

@@ -18,6 +18,7 @@ from multiace.layer.update import Select
 from multiace.o3.irreps import Irreps
 from multiace.one_particle.basis import RadialValues
 from multiace.plan.arrays import Array, Rows
+from multiace.plan.linear_map import LinearMap
 from multiace.plan.sources import NetworkSource, RadialSource
 from multiace.plan.topology import Topology
 from multiace.readout import LinearReadout, MLPReadout
@@ -240,7 +241,7 @@ class Lay:
     """
 
     def __init__(self, kernels: Kernels, topology: Callable[[], Topology]) -> None:
-        self._bound, self._topology = kernels.steps, topology
+        self._bound, self._linear, self._topology = kernels.steps, kernels.linear, topology
 
     @property
     def bound(self) -> bool:
@@ -279,30 +280,27 @@ class Lay:
         assert self._bound is not None
         return self._bound.SumDensity(n_elements, source.hidden, harmonics, density)
 
-    def map(
-        self,
-        irreps_in: Irreps,
-        irreps_out: Irreps,
-        matrices: dict[str, Tensor],
-        per_element: bool,
-        x: Array,
-        y: Array,
-    ) -> Step:
-        """Lay out a linear map of owned nodes with given matrices; where kernels are bound."""
-        assert self._bound is not None
-        return self._bound.MapRows(
-            irreps_in, irreps_out, matrices, per_element, x, y, _n_owned, add=False
-        )
+    def map(self, linear: LinearMap, x: Array, y: Array, rows: Rows, *, add: bool = False) -> Step:
+        """Lay out a linear map of each node."""
+        n_rows = partial(_count, rows)
+        if self._bound is not None:
+            irreps = (linear.irreps_in, linear.irreps_out)
+            weights = (linear.matrices, linear.per_element)
+            return self._bound.MapRows(*irreps, *weights, x, y, n_rows, add=add)
+        kernel = self._linear(linear.irreps_in, linear.irreps_out)
+
+        def function(x: Tensor) -> list[Tensor]:
+            species = self._topology().species[: len(x)] if linear.per_element else None
+            return [kernel(x, linear.matrices, species)]
+
+        return Differentiated(function, [x], [y], rows=rows, add=add)
 
     def rows(self, module: nn.Module, x: Array, y: Array, rows: Rows, *, add: bool = False) -> Step:
         """Lay out a part that maps each node by itself."""
         if isinstance(module, nn.Identity):
             return Carry(x, y, rows, add=add)
-        if self._bound is not None and isinstance(module, EquivariantLinear):
-            arguments = (module.irreps_in, module.irreps_out, _detached(module.matrices))
-            return self._bound.MapRows(
-                *arguments, module.per_element, x, y, partial(_count, rows), add=add
-            )
+        if isinstance(module, EquivariantLinear):
+            return self.map(LinearMap.of(module), x, y, rows, add=add)
         if self._bound is not None and isinstance(module, Message) and not add:
             table, weights = module.product_basis.table, module.path_weights.detach()
             return self._bound.Multiply(table, weights, module.per_element, x, y)
@@ -310,7 +308,7 @@ class Lay:
             return self._bound.Activate(module, x, y, partial(_count, rows))
 
         def function(x: Tensor) -> list[Tensor]:
-            if isinstance(module, (EquivariantLinear, Message, Select)):
+            if isinstance(module, (Message, Select)):
                 return [module(x, self._topology().species[: len(x)])]
             return [module(x)]
 
@@ -335,34 +333,24 @@ class Lay:
         """
         if self._bound is None:
             return [Differentiated(lambda h: [module(h)], [h], [energies], rows="owned")]
-        energy, add = Irreps.of(1, [SCALAR]), {"add": False}
+        energy = Irreps.of(1, [SCALAR])
         if isinstance(module, LinearReadout):
             weights = {"0e": (module.weights * module.factor).detach()}
-            maps = (features, energy, weights, False, h, energies, _n_owned)
-            return [self._bound.MapRows(*maps, **add)]
+            return [self.map(LinearMap(features, energy, weights), h, energies, "owned")]
         assert isinstance(module, MLPReadout)
         activation, width = module.activation, module.first.shape[1]
         hidden = Irreps.of(width, [SCALAR])
         first = {"0e": (module.first * module.first_factor).detach()}
         second = {"0e": (module.second * module.second_factor).detach()}
         x = array("owned", width)
-        steps = [self._bound.MapRows(features, hidden, first, False, h, x, _n_owned, **add)]
+        steps = [self.map(LinearMap(features, hidden, first), h, x, "owned")]
         if activation is not None:
             gate = self._bound.Gate(hidden, hidden, activation, Activation.of("tanh"), activation)
             y = array("owned", width)
-            steps.append(self._bound.Activate(gate, x, y, _n_owned))
+            steps.append(self._bound.Activate(gate, x, y, partial(_count, "owned")))
             x = y
-        maps = (hidden, energy, second, False, x, energies, _n_owned)
-        return [*steps, self._bound.MapRows(*maps, **add)]
+        return [*steps, self.map(LinearMap(hidden, energy, second), x, energies, "owned")]
 
 
 def _count(rows: Rows, top: Topology) -> int:
     return getattr(top.sizes, rows)
-
-
-def _n_owned(top: Topology) -> int:
-    return top.n_owned
-
-
-def _detached(weights: dict[str, Tensor]) -> dict[str, Tensor]:
-    return {irrep: matrix.detach() for irrep, matrix in weights.items()}

@@ -44,6 +44,8 @@ class Arguments(ctypes.Structure):
             for name in "features harmonics hidden weights distance".split()
         ),
         ("add_harmonics_gradient", ctypes.c_int64),
+        ("kept", ctypes.c_void_p),
+        ("n_kept", ctypes.c_int64),
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 from collections.abc import Mapping, Sequence
 from itertools import accumulate as running_sums
 from typing import Any
@@ -28,8 +29,11 @@ class Arguments(ctypes.Structure):
     _fields_ = (
         ("table", ctypes.c_void_p),
         *((name, ctypes.c_int64) for name in "n_nodes n_elements n_threads accumulate".split()),
-        *((name, ctypes.c_void_p) for name in "species x weights y".split()),
+        *((name, ctypes.c_void_p) for name in "species x weights y packed".split()),
     )
+
+_PANEL = 32
+"""Columns that packed matrices are padded to, at most; see csrc/linear.h."""
 
 
 def pack_irreps(irreps_in: Irreps, irreps_out: Irreps) -> list[int]:
@@ -54,6 +58,31 @@ def pack_irreps(irreps_in: Irreps, irreps_out: Irreps) -> list[int]:
             words += [irrep.dim, place_in[irrep], width, 0, 0, weight]
     words[0] = (len(words) - 3) // 6
     return words
+
+
+def pack_weights(
+    irreps_in: Irreps, irreps_out: Irreps, weights: Tensor, n_elements: int, *, transposed: bool
+) -> Tensor:
+    """Lay the matrices of a map out in the order in which a product reads them.
+
+    Args:
+        irreps_in: irreps of x.
+        irreps_out: irreps of y.
+        weights: all matrices, irrep after irrep of y, each (elements, c, d).
+        n_elements: number of matrices for each irrep.
+        transposed: for y W^T instead of x W.
+    """
+    inner, columns = (irreps_out, irreps_in) if transposed else (irreps_in, irreps_out)
+    heights = {irrep: channels for channels, irrep in inner.entries}
+    padded = ((irrep, math.ceil(n / _PANEL) * _PANEL) for n, irrep in columns.entries)
+    size = sum(heights.get(irrep, 0) * width for irrep, width in padded)
+    packed, weights = weights.new_empty(n_elements * size), weights.contiguous()
+    words = torch.tensor(pack_irreps(irreps_in, irreps_out), dtype=torch.int64)
+    call = Arguments(table=pointer(words), n_elements=n_elements)
+    call.weights, call.packed = pointer(weights), pointer(packed)
+    name = "linear_pack_transposed" if transposed else "linear_pack_forward"
+    library().call(name, weights.dtype, call)
+    return packed
 
 
 class Linear(nn.Module):

@@ -168,6 +168,11 @@ class SumDensity:
         self._kernels[1].run()
 
 
+KEPT = 2**24
+"""Bytes of radial functions u V that a convolution may keep for its backward pass: what stays in a
+cache that cores share. The rest is computed again."""
+
+
 class Convolve:
     """The sum over neighbours, with radial functions u V or splines.
 
@@ -194,6 +199,7 @@ class Convolve:
         self._kernels = [BoundKernel(name, dtype, convolution.Arguments()) for name in names]
         words = torch.from_numpy(convolution.pack_table(table))
         weights = source.table if self._splined else source.weights
+        self._kept = weights.new_empty(0)
         for kernel in self._kernels:
             kernel.set(table=words, weights=weights, n_types=len(weights), n_threads=threads())
             if self._splined:
@@ -217,8 +223,20 @@ class Convolve:
             if self._splined:
                 basis = self.source.basis
                 kernel.set(knots=basis.knots, spline_basis=basis.basis, spline_slope=basis.slope)
+        if not self._splined:
+            self._keep(len(top.senders))
         if moved:
             self._take_arrays(top)
+
+    def _keep(self, n_edges: int) -> None:
+        """Make room for the radial functions of so many edges, within the bound."""
+        weights = self.source.weights
+        most = KEPT // weights.itemsize
+        wanted = n_edges * weights.shape[2]
+        if len(self._kept) < min(wanted, most):
+            self._kept = weights.new_empty(min(int(1.1 * wanted), most))
+            for kernel in self._kernels:
+                kernel.set(kept=self._kept, n_kept=len(self._kept))
 
     def _take_arrays(self, top: Topology) -> None:
         features, harmonics, pooled = self.features, self.harmonics, self.pooled
@@ -287,8 +305,10 @@ class MapRows:
         names = ("linear_forward", "linear_transposed")
         dtype = y.value.dtype
         self._kernels = [BoundKernel(name, dtype, linear.Arguments()) for name in names]
-        for kernel in self._kernels:
-            kernel.set(table=words, weights=flat, n_elements=n_elements)
+        maps = (irreps_in, irreps_out, flat, n_elements)
+        for kernel, transposed in zip(self._kernels, (False, True), strict=True):
+            packed = linear.pack_weights(*maps, transposed=transposed)
+            kernel.set(table=words, packed=packed, n_elements=n_elements)
 
     def bind(self, top: Topology, moved: bool) -> None:
         """Take the rows there are."""

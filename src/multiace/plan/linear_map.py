@@ -1,0 +1,57 @@
+"""Linear maps of a plan: their matrices, folded together where one follows another."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from multiace.layer.linear import EquivariantLinear
+from multiace.o3.irreps import Irreps
+
+_WORTHWHILE = 2
+"""How many times the numbers of two maps their product may have: reading matrices takes time too."""
+
+
+@dataclass(frozen=True, eq=False)
+class LinearMap:
+    """y_{n m d} = sum_c x_{n m c} W_{c d}, W of each irrep, shared or per element.
+
+    Args:
+        irreps_in: irreps of x.
+        irreps_out: irreps of y; those that x does not have are zero.
+        matrices: irrep -> W, (c, d), or (elements, c, d).
+        per_element: whether there is a W for each element.
+    """
+
+    irreps_in: Irreps
+    irreps_out: Irreps
+    matrices: dict[str, Tensor]
+    per_element: bool = False
+
+    @classmethod
+    def of(cls, linear: EquivariantLinear) -> LinearMap:
+        """Take the map of a model as it is now."""
+        matrices = {irrep: matrix.detach() for irrep, matrix in linear.matrices.items()}
+        return cls(linear.irreps_in, linear.irreps_out, matrices, linear.per_element)
+
+    @property
+    def n_numbers(self) -> int:
+        """How many numbers the matrices hold."""
+        return sum(matrix.numel() for matrix in self.matrices.values())
+
+    def then(self, other: LinearMap) -> LinearMap:
+        """Return one map that does what this does and then the other; multiplied in float64."""
+        matrices = {
+            irrep: (self.matrices[irrep].double() @ matrix.double()).to(matrix.dtype)
+            for irrep, matrix in other.matrices.items()
+            if irrep in self.matrices
+        }
+        per_element = self.per_element or other.per_element
+        return LinearMap(self.irreps_in, other.irreps_out, matrices, per_element)
+
+    def followed_by(self, other: LinearMap) -> list[LinearMap]:
+        """Return both as one map, or apart where one would be much larger."""
+        both = self.then(other)
+        worthwhile = both.n_numbers <= _WORTHWHILE * (self.n_numbers + other.n_numbers)
+        return [both] if worthwhile else [self, other]
