@@ -12,7 +12,7 @@ from multiace.one_particle.cutoff import cosine_envelope
 from multiace.plan import Plan
 from multiace.plan.arrays import Array, Sizes
 from multiace.plan.spline import ROWS, Spline, fit_spline, with_derivatives
-from multiace.plan.topology import Topology
+from multiace.plan.topology import EdgeIndices, Topology
 
 CUTOFF = 4.0
 
@@ -100,7 +100,7 @@ def _compiled(steps, spline: Spline, r: torch.Tensor, dtype: torch.dtype):
     distances.value.copy_(r)
     ends = torch.zeros(len(r), dtype=torch.int64)
     basis = steps.SplineBasis(distances, spline.n_intervals, spline.width, dtype)
-    basis.bind(Topology(ends, ends, ends[:2], 2), True)
+    basis.bind(Topology(EdgeIndices.of(ends, ends, None), ends[:2], 2), True)
     basis.forward()
     table = torch.from_numpy(spline.table).to(dtype)
     rows = table[basis.knots[: len(r), None] + torch.arange(6)]

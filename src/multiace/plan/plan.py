@@ -26,8 +26,8 @@ from multiace.plan.energy import EnergyTerms
 from multiace.plan.linear_map import LinearMap
 from multiace.plan.radial import RadialFunctions
 from multiace.plan.sources import NetworkSource
-from multiace.plan.steps import Carry, Differentiated, DistancesOfPairs, Lay, Step
-from multiace.plan.topology import Topology
+from multiace.plan.steps import Differentiated, Lay, Step
+from multiace.plan.topology import EdgeIndices, Topology
 from multiace.potential import Potential, Prediction, prediction_of
 
 
@@ -99,7 +99,7 @@ class Plan:
                 f"{format_elements(potential.elements)}. Leave out what it does not know."
             )
         none = torch.zeros(0, dtype=torch.int64)
-        self._top = Topology(none, none, none, 0)
+        self._top = Topology(EdgeIndices.of(none, none, None), none, 0)
         self._model = potential.model
         self._lay = Lay(potential.kernels, self._topology)
         self._make_arrays()
@@ -117,6 +117,8 @@ class Plan:
         self._alone = threading.Lock()
         self._of_species: list[Step] = []  # what depends on the elements alone
         self._edges = self._lay_edges()
+        added_to = (self._distances, self._pair_distances, self._harmonics, *self._h[1:])
+        self._clear = self._lay.clear(added_to)
         self._layers = [
             self._lay_layer(t, cast(Layer, layer), layout)
             for t, (layer, layout) in enumerate(zip(self._model.layers, self._layouts, strict=True))
@@ -183,11 +185,11 @@ class Plan:
         for source in self._radial.sources:
             if isinstance(source, NetworkSource):
                 self._arrays.append(source.hidden)
-        of_pairs = DistancesOfPairs(self._distances, self._pair_distances)
+        of_pairs = self._lay.distances_of_pairs(self._distances, self._pair_distances)
         steps = [geometry, of_pairs, *self._radial.steps]
         if self._repulsion is not None:
             steps.append(Differentiated(self._repel, [self._distances], [self._repulsion]))
-        return steps
+        return self._lay.joined(steps)
 
     def _repel(self, distances: Tensor) -> list[Tensor]:
         top, repulsion = self._top, self._model.baseline.repulsion
@@ -203,21 +205,22 @@ class Plan:
         if layer.message is not None:
             chain.append(layer.message)
         if update.linear is not None:
-            chain.append(LinearMap.of(update.linear))
+            chain.append(LinearMap.of(cast(EquivariantLinear, update.linear)))
         chain = _folded(chain)
         for n, part in enumerate(chain):
             ends = n == len(chain) - 1 and update.nonlinearity is None
-            folded = isinstance(part, LinearMap)
-            width = part.irreps_out.dim if folded else layout.message.dim
-            to = out if ends else self._array("owned", width)
-            lay = self._lay.map if folded else self._lay.rows
-            steps.append(lay(part, a, to, "owned"))
+            irreps = part.irreps_out if isinstance(part, LinearMap) else layout.message
+            to = out if ends else self._array("owned", irreps.dim)
+            if isinstance(part, LinearMap):
+                steps.append(self._lay.map(part, a, to, "owned"))
+            else:
+                steps.append(self._lay.rows(part, a, to, "owned"))
             a = to
         connection = update.self_connection
         if connection is not None and t == 0:
             constant = self._array("owned", *a.shape, differentiable=False)
             self._of_species.append(self._lay.rows(connection, self._h[0], constant, "owned"))
-            steps.append(Carry(constant, a, "owned", add=True))
+            steps.append(self._lay.carry(constant, a, "owned", add=True))
         elif connection is not None:
             steps.append(self._lay.rows(connection, self._h[t], a, "owned", add=True))
         if update.nonlinearity is not None:
@@ -225,7 +228,7 @@ class Plan:
         if t in self._readouts:
             readout, features = self._model.readouts[str(t)], layout.features_out
             steps += self._lay.readout(readout, features, out, self._readouts[t], self._array)
-        return steps
+        return self._lay.joined(steps)
 
     def _lay_pooling(
         self, t: int, layer: Layer, layout: LayerLayout, steps: list[Step]
@@ -293,24 +296,32 @@ class Plan:
             pairs: edges with opposite vectors, whose radial functions are evaluated once; None:
                 every edge is on its own.
         """
-        before = self._top
-        same = before.n_owned == n_owned and torch.equal(before.species, species)
-        if not same:
-            self._check(species)
-        same, self._taken = same and self._taken, False
-        species = before.species if same else species.clone()  # the caller may write into it
-        self._top = Topology(senders, receivers, species, n_owned, pairs)
-        sizes = self._top.sizes
-        moved = [array.resize(sizes) for array in self._arrays]
-        moved_or_new = self._threads_changed() or any(moved) or not same
-        for steps in (self._of_species, self._edges, *self._layers):
-            for step in steps:
-                step.bind(self._top, moved_or_new)
-        if moved_or_new:
-            self._take_species()
-        self._taken = True
+        threads_changed = self._threads_changed()
+        same = self._top.n_owned == n_owned and torch.equal(self._top.species, species)
+        edges = EdgeIndices.of(senders, receivers, pairs)
+        if threads_changed or not (same and self._taken and edges.unchanged_since(self._top.edges)):
+            self._take(edges, species, n_owned, anew=threads_changed or not same)
         self._vectors.value.copy_(edge_vectors)
         self._forward(self._edges)
+
+    def _take(self, edges: EdgeIndices, species: Tensor, n_owned: int, *, anew: bool) -> None:
+        """Bind the steps to edges and, if they are others, to nodes or threads."""
+        if anew:
+            self._check(species)
+            species = species.clone()  # the caller may write into it
+        else:
+            species = self._top.species
+        anew, self._taken = anew or not self._taken, False
+        self._top = Topology(edges, species, n_owned)
+        sizes = self._top.sizes
+        moved = [array.resize(sizes) for array in self._arrays]
+        anew = anew or any(moved)
+        for steps in (self._of_species, self._edges, [self._clear], *self._layers):
+            for step in steps:
+                step.bind(self._top, anew)
+        if anew:
+            self._take_species()
+        self._taken = True
 
     def _forward(self, steps: Sequence[Step]) -> None:
         with self.potential.kernels.own_threads():
@@ -361,8 +372,7 @@ class Plan:
 
     def begin_reverse(self) -> None:
         """Forget the gradients of the last evaluation."""
-        for array in (self._distances, self._pair_distances, self._harmonics, *self._h[1:]):
-            array.gradient.zero_()
+        self._clear.forward()
 
     def reverse_layer(self, t: int) -> None:
         """Add what layer t contributes to the gradients by h^(t-1) and by the edges."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from itertools import groupby
 from typing import Protocol, runtime_checkable
 
 import torch
@@ -179,6 +180,7 @@ class DistancesOfPairs:
     """
 
     def __init__(self, of_edges: Array, of_pairs: Array) -> None:
+        assert of_edges.shared
         self.of_edges, self.of_pairs = of_edges, of_pairs
         self._edge: Tensor | None = None
 
@@ -188,18 +190,16 @@ class DistancesOfPairs:
 
     def forward(self) -> None:
         """Take the distances."""
-        if self._edge is None:
-            self.of_pairs.value.copy_(self.of_edges.value)
-        else:
-            torch.index_select(self.of_edges.value, 0, self._edge, out=self.of_pairs.value)
+        value = self.of_edges.value
+        self.of_pairs.value.copy_(value if self._edge is None else value[self._edge])
 
     def backward(self) -> None:
         """Add the gradients, to that of one edge of each pair."""
-        assert self.of_edges.shared
+        gradient, of_pairs = self.of_edges.gradient, self.of_pairs.gradient
         if self._edge is None:
-            self.of_edges.gradient.add_(self.of_pairs.gradient)
+            gradient.add_(of_pairs)
         else:
-            self.of_edges.gradient.index_add_(0, self._edge, self.of_pairs.gradient)
+            gradient.index_add_(0, self._edge, of_pairs)
 
 
 class Carry:
@@ -232,6 +232,28 @@ class Carry:
             x.add_(y) if self.x.shared else x.copy_(y)
 
 
+class ClearGradients:
+    """Gradients that steps add to, back to zero.
+
+    Args:
+        arrays: whose gradients.
+    """
+
+    def __init__(self, arrays: Sequence[Array]) -> None:
+        self.arrays = tuple(arrays)
+
+    def bind(self, top: Topology, moved: bool) -> None:
+        """Nothing: arrays know their sizes."""
+
+    def forward(self) -> None:
+        """Clear them."""
+        for array in self.arrays:
+            array.gradient.zero_()
+
+    def backward(self) -> None:
+        """Nothing."""
+
+
 class Lay:
     """Chooses the step for each part of a model: a kernel bound to its arrays, or `Differentiated`.
 
@@ -255,6 +277,32 @@ class Lay:
         if self._bound is not None:
             return self._bound.EdgeGeometry(module.l_max, vectors, distances, harmonics)
         return Differentiated(module, [vectors], [distances, harmonics])
+
+    def distances_of_pairs(self, of_edges: Array, of_pairs: Array) -> Step:
+        """Lay out what takes the distance of each pair from one of its edges."""
+        if self._bound is not None:
+            return self._bound.TakeRows(of_edges, of_pairs, _edge_of_pair)
+        return DistancesOfPairs(of_edges, of_pairs)
+
+    def carry(self, x: Array, y: Array, rows: Rows, *, add: bool) -> Step:
+        """Lay out y = x, or y += x."""
+        if self._bound is not None:
+            return self._bound.CarryRows(x, y, partial(_count, rows), add=add)
+        return Carry(x, y, rows, add=add)
+
+    def clear(self, arrays: Sequence[Array]) -> Step:
+        """Lay out the clearing of gradients."""
+        return (ClearGradients if self._bound is None else self._bound.ClearGradients)(arrays)
+
+    def joined(self, steps: Sequence[Step]) -> list[Step]:
+        """Join bound steps that follow one another, so that each pass of them is one call."""
+        bound = self._bound
+        if bound is None:
+            return list(steps)
+        joined: list[Step] = []
+        for together, group in groupby(steps, lambda step: isinstance(step, bound.BoundStep)):
+            joined += [bound.JoinedSteps(list(group))] if together else list(group)
+        return joined
 
     def convolution(
         self, module: nn.Module, source: RadialSource, h: Array, harmonics: Array, a: Array
@@ -298,7 +346,7 @@ class Lay:
     def rows(self, module: nn.Module, x: Array, y: Array, rows: Rows, *, add: bool = False) -> Step:
         """Lay out a part that maps each node by itself."""
         if isinstance(module, nn.Identity):
-            return Carry(x, y, rows, add=add)
+            return self.carry(x, y, rows, add=add)
         if isinstance(module, EquivariantLinear):
             return self.map(LinearMap.of(module), x, y, rows, add=add)
         if self._bound is not None and isinstance(module, Message) and not add:
@@ -350,6 +398,10 @@ class Lay:
             steps.append(self._bound.Activate(gate, x, y, partial(_count, "owned")))
             x = y
         return [*steps, self.map(LinearMap(hidden, energy, second), x, energies, "owned")]
+
+
+def _edge_of_pair(top: Topology) -> Tensor | None:
+    return top.edge_of_pair
 
 
 def _count(rows: Rows, top: Topology) -> int:

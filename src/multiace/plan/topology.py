@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from jaxtyping import Int
 from torch import Tensor
 
@@ -9,29 +11,53 @@ from multiace.geometry.pairs import Pairs
 from multiace.plan.arrays import Sizes
 
 
+class EdgeIndices(NamedTuple):
+    """Indices of edges as they were given, and how often they had been written into.
+
+    | field | |
+    |---|---|
+    | `tensors` | senders, receivers and, where edges come in pairs, `Pairs` |
+    | `versions` | of the tensors; None where they are not counted |
+    """
+
+    tensors: tuple[Tensor, ...]
+    versions: tuple[int | None, ...]
+
+    @classmethod
+    def of(cls, senders: Tensor, receivers: Tensor, pairs: Pairs | None) -> EdgeIndices:
+        """Take note of the edges."""
+        tensors = (senders, receivers, *(() if pairs is None else pairs))
+        return cls(tensors, tuple(None if t.is_inference() else t._version for t in tensors))
+
+    def unchanged_since(self, before: EdgeIndices) -> bool:
+        """Whether these are the tensors of before, and nobody has written into them."""
+        return (
+            len(self.tensors) == len(before.tensors)
+            and all(a is b for a, b in zip(self.tensors, before.tensors, strict=True))
+            and self.versions == before.versions
+            and None not in self.versions
+        )
+
+
 class Topology:
     """Indices that the steps of a plan look up.
 
     Args:
-        senders: neighbour j of each edge.
-        receivers: centre i of each edge, an owned node.
+        edges: neighbour j and centre i, an owned node, of each edge; edges with opposite vectors.
         species: element of each node.
         n_owned: the first nodes, which are not ghosts.
-        pairs: edges with opposite vectors, or None: every edge is a pair of its own.
     """
 
     def __init__(
         self,
-        senders: Int[Tensor, " edges"],
-        receivers: Int[Tensor, " edges"],
+        edges: EdgeIndices,
         species: Int[Tensor, " nodes"],
         n_owned: int,
-        pairs: Pairs | None = None,
     ) -> None:
-        self.senders, self.receivers = senders.contiguous(), receivers.contiguous()
+        self.edges = edges
+        self.senders, self.receivers, *pairs = (t.contiguous() for t in edges.tensors)
         self.species, self.n_owned = species.contiguous(), n_owned
-        self.pair = None if pairs is None else pairs.of_edge.contiguous()
-        self.edge_of_pair = None if pairs is None else pairs.edge.contiguous()
+        self.pair, self.edge_of_pair = pairs or (None, None)
         n_edges = len(self.senders)
         self.n_pairs = n_edges if self.edge_of_pair is None else len(self.edge_of_pair)
         self.sizes = Sizes(len(self.species), n_owned, n_edges, self.n_pairs)

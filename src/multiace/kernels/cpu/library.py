@@ -77,6 +77,13 @@ class KernelLibrary:
         """The best instruction set that this processor has."""
         return INSTRUCTION_SETS[self._functions.multiace_instruction_set()]
 
+    @property
+    def sequence(self) -> Callable[[Any], int]:
+        """What runs kernels one after another; it takes a pointer to its arguments."""
+        function = self._functions.multiace_sequence
+        function.argtypes = [ctypes.c_void_p]
+        return function
+
     def function(self, name: str, dtype: torch.dtype) -> Callable[[Any], int]:
         """Return a kernel, which takes a pointer to its arguments."""
         if dtype not in _SUFFIX:

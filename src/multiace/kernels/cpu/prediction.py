@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
-from multiace.kernels.cpu.bound_kernel import Array, BoundKernel
+from multiace.kernels.cpu.bound_kernel import Array, BoundKernel, BoundSequence
 from multiace.kernels.cpu.library import library, pointer
 
 
@@ -33,6 +33,7 @@ class SumTerms:
         self.arrays = list(arrays)
         self.terms = torch.zeros((0, len(self.arrays)), dtype=torch.float64)
         self._kernel = BoundKernel("energy_terms", arrays[0].value.dtype, EnergyTermsArguments())
+        self._sequence = BoundSequence([self._kernel])
 
     def take(self, constants: Tensor, factors: Tensor) -> None:
         """Take the nodes there are.
@@ -55,7 +56,7 @@ class SumTerms:
 
     def forward(self) -> None:
         """Write the terms."""
-        self._kernel.run()
+        self._sequence.run()
 
 
 class Arguments(ctypes.Structure):

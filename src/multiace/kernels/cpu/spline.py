@@ -8,7 +8,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from multiace.kernels.cpu.bound_kernel import Array, BoundKernel, Topology
+from multiace.kernels.cpu.bound_kernel import Array, BoundKernel, BoundStep, Topology
 
 
 class SplineArguments(ctypes.Structure):
@@ -22,7 +22,7 @@ class SplineArguments(ctypes.Structure):
     )
 
 
-class SplineBasis:
+class SplineBasis(BoundStep):
     """Knots and weights of quintic splines at the distances; the convolution pulls them back.
 
     Args:
@@ -39,6 +39,7 @@ class SplineBasis:
         self.knots = torch.empty(0, dtype=torch.int64)
         self.basis = self.slope = torch.empty((0, 6), dtype=dtype)
         self._kernel = BoundKernel("spline_basis", dtype, SplineArguments())
+        super().__init__([self._kernel])
         self._kernel.set(n_intervals=n_intervals, width=width)
 
     def bind(self, top: Topology, moved: bool) -> None:
@@ -51,13 +52,6 @@ class SplineBasis:
             self._kernel.set(knots=self.knots, basis=self.basis, slope=self.slope)
         self._kernel.set(n_rows=n, distances=self.distances.value)
 
-    def forward(self) -> None:
-        """Find the knots."""
-        self._kernel.run()
-
-    def backward(self) -> None:
-        """Nothing: convolutions write the gradient by the distance themselves."""
-
 
 class SplineFunctionsArguments(ctypes.Structure):
     """`MultiaceSplineFunctions` of csrc/spline.h."""
@@ -69,7 +63,7 @@ class SplineFunctionsArguments(ctypes.Structure):
     )
 
 
-class SplineFunctions:
+class SplineFunctions(BoundStep):
     """Functions of the distance by splines, such as the hidden features u.
 
     Args:
@@ -92,6 +86,7 @@ class SplineFunctions:
         self._kernels = [
             BoundKernel(name, table.dtype, SplineFunctionsArguments()) for name in names
         ]
+        super().__init__(self._kernels[:1], self._kernels[1:])
         for kernel in self._kernels:
             kernel.set(n_functions=table.shape[2], n_knots=table.shape[1], table=table)
 
@@ -114,11 +109,3 @@ class SplineFunctions:
         self._kernels[1].set(
             cotangent=self.values.gradient, distance_gradient=basis.distances.gradient
         )
-
-    def forward(self) -> None:
-        """Evaluate the functions and their slopes."""
-        self._kernels[0].run()
-
-    def backward(self) -> None:
-        """Add the gradient by the distance."""
-        self._kernels[1].run()

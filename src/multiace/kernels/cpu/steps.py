@@ -21,9 +21,19 @@ from multiace.kernels.cpu import (
     polynomial_product,
     radial_network,
 )
-from multiace.kernels.cpu.bound_kernel import Array, BoundKernel, Topology
+from multiace.kernels.cpu.bound_kernel import (
+    Array,
+    BoundKernel,
+    BoundSequence,
+    Topology,
+)
+from multiace.kernels.cpu.bound_kernel import BoundStep as BoundStep
+from multiace.kernels.cpu.bound_kernel import JoinedSteps as JoinedSteps
 from multiace.kernels.cpu.gate import FUNCTIONS, Gate
 from multiace.kernels.cpu.prediction import SumTerms as SumTerms
+from multiace.kernels.cpu.rows import CarryRows as CarryRows
+from multiace.kernels.cpu.rows import ClearGradients as ClearGradients
+from multiace.kernels.cpu.rows import TakeRows as TakeRows
 from multiace.kernels.cpu.spline import SplineBasis as SplineBasis
 from multiace.kernels.cpu.spline import SplineFunctions as SplineFunctions
 from multiace.kernels.cpu.spline import SplineFunctionsArguments
@@ -69,6 +79,8 @@ class HiddenFeatures:
         self._backward = BoundKernel("spline_functions_backward", dtype, arguments)
         self._backward.set(n_functions=width)
         self._slopes = hidden.value.new_empty((0, width))
+        self._run_forward = BoundSequence([self._forward])
+        self._run_backward = BoundSequence([self._backward])
 
     def bind(self, top: Topology, moved: bool) -> None:
         """Take the edges there are."""
@@ -104,14 +116,14 @@ class HiddenFeatures:
         values |= {"envelope": envelope, "envelope_dot": envelope_slope}
         self._forward.set(n_rows=len(basis))
         self._forward.set(**{n: None if x is None else x.contiguous() for n, x in values.items()})
-        self._forward.run()
+        self._run_forward.run()
 
     def backward(self) -> None:
         """Add the gradient by the distance."""
-        self._backward.run()
+        self._run_backward.run()
 
 
-class SumDensity:
+class SumDensity(BoundStep):
     """The density of neighbours of each element.
 
     Args:
@@ -126,6 +138,7 @@ class SumDensity:
         names = ("neighbour_density_forward", "neighbour_density_backward")
         dtype = density.value.dtype
         self._kernels = [BoundKernel(name, dtype, neighbour_density.Arguments()) for name in names]
+        super().__init__(self._kernels[:1], self._kernels[1:])
         for kernel in self._kernels:
             kernel.set(
                 n_elements=n_elements,
@@ -159,21 +172,13 @@ class SumDensity:
             add_harmonics_gradient=1,
         )
 
-    def forward(self) -> None:
-        """Sum over neighbours."""
-        self._kernels[0].run()
-
-    def backward(self) -> None:
-        """Write the gradient by u; add that by Y."""
-        self._kernels[1].run()
-
 
 KEPT = 2**24
 """Bytes of radial functions u V that a convolution may keep for its backward pass: what stays in a
 cache that cores share. The rest is computed again."""
 
 
-class Convolve:
+class Convolve(BoundStep):
     """The sum over neighbours, with radial functions u V or splines.
 
     Args:
@@ -197,6 +202,8 @@ class Convolve:
         dtype = pooled.value.dtype
         names = ("convolution_forward", "convolution_backward")
         self._kernels = [BoundKernel(name, dtype, convolution.Arguments()) for name in names]
+        super().__init__(self._kernels[:1], self._kernels[1:])
+        assert not features.shared or not features.differentiable
         words = torch.from_numpy(convolution.pack_table(table))
         weights = source.table if self._splined else source.weights
         self._kept = weights.new_empty(0)
@@ -262,17 +269,8 @@ class Convolve:
         else:
             backward.set(hidden_gradient=self.source.hidden.gradient)
 
-    def forward(self) -> None:
-        """Sum over neighbours."""
-        self._kernels[0].run()
 
-    def backward(self) -> None:
-        """Write the gradients by features and radial functions; add those by edges."""
-        assert not self.features.shared or not self.features.differentiable
-        self._kernels[1].run()
-
-
-class MapRows:
+class MapRows(BoundStep):
     """An equivariant linear map.
 
     Args:
@@ -305,6 +303,7 @@ class MapRows:
         names = ("linear_forward", "linear_transposed")
         dtype = y.value.dtype
         self._kernels = [BoundKernel(name, dtype, linear.Arguments()) for name in names]
+        super().__init__(self._kernels[:1], self._kernels[1:] if x.differentiable else [])
         maps = (irreps_in, irreps_out, flat, n_elements)
         for kernel, transposed in zip(self._kernels, (False, True), strict=True):
             packed = linear.pack_weights(*maps, transposed=transposed)
@@ -323,17 +322,8 @@ class MapRows:
             accumulate = int(self.x.shared)
             backward.set(x=self.x.gradient, y=self.y.gradient, accumulate=accumulate)
 
-    def forward(self) -> None:
-        """Apply the map."""
-        self._kernels[0].run()
 
-    def backward(self) -> None:
-        """Pull the gradient back."""
-        if self.x.differentiable:
-            self._kernels[1].run()
-
-
-class Multiply:
+class Multiply(BoundStep):
     """The message of symmetrised products.
 
     Args:
@@ -353,6 +343,8 @@ class Multiply:
         self._kernels = [
             BoundKernel(name, weights.dtype, polynomial_product.Arguments()) for name in names
         ]
+        super().__init__(self._kernels[:1], self._kernels[1:])
+        assert not a.shared
         for kernel in self._kernels:
             kernel.set(
                 table=words,
@@ -372,17 +364,8 @@ class Multiply:
         self._kernels[0].set(product=self.m.value)
         self._kernels[1].set(cotangent=self.m.gradient, features_gradient=self.a.gradient)
 
-    def forward(self) -> None:
-        """Evaluate the message."""
-        self._kernels[0].run()
 
-    def backward(self) -> None:
-        """Pull the gradient back."""
-        assert not self.a.shared
-        self._kernels[1].run()
-
-
-class Activate:
+class Activate(BoundStep):
     """A gate.
 
     Args:
@@ -396,6 +379,8 @@ class Activate:
         self.x, self.y, self.n_rows = x, y, n_rows
         names, dtype = ("gate_forward", "gate_backward"), y.value.dtype
         self._kernels = [BoundKernel(name, dtype, gate.Arguments()) for name in names]
+        super().__init__(self._kernels[:1], self._kernels[1:])
+        assert not x.shared
         for kernel in self._kernels:
             kernel.set(table=module.words[1:])  # behind the key
 
@@ -408,17 +393,8 @@ class Activate:
         self._kernels[0].set(y=self.y.value)
         self._kernels[1].set(cotangent=self.y.gradient, x_gradient=self.x.gradient)
 
-    def forward(self) -> None:
-        """Apply the gate."""
-        self._kernels[0].run()
 
-    def backward(self) -> None:
-        """Pull the gradient back."""
-        assert not self.x.shared
-        self._kernels[1].run()
-
-
-class EdgeGeometry:
+class EdgeGeometry(BoundStep):
     """Distances and harmonics of the edge vectors.
 
     Args:
@@ -432,6 +408,7 @@ class EdgeGeometry:
         self.vectors, self.distances, self.harmonics = vectors, distances, harmonics
         names, dtype = ("edge_basis_forward", "edge_basis_backward"), vectors.value.dtype
         self._kernels = [BoundKernel(name, dtype, edge_basis.Arguments()) for name in names]
+        super().__init__(self._kernels[:1], self._kernels[1:])
         for kernel in self._kernels:
             kernel.set(l_max=l_max)
 
@@ -450,11 +427,3 @@ class EdgeGeometry:
             harmonics_cotangent=harmonics.gradient,
             vectors_gradient=vectors.gradient,
         )
-
-    def forward(self) -> None:
-        """Evaluate distances and harmonics."""
-        self._kernels[0].run()
-
-    def backward(self) -> None:
-        """Pull both gradients back."""
-        self._kernels[1].run()
