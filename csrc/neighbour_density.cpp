@@ -12,57 +12,109 @@
 namespace multiace {
 namespace {
 
+/// Vectors of u, and of their sums for a few lm, that fit the registers together.
+constexpr int kHidden = kRegisters == 32 ? 4 : 2;
+constexpr int kHarmonics = 4;
+
 template <class T>
 struct Density {
   const MultiaceNeighbourDensity& c;
 
   int64_t pair(int64_t edge) const { return c.pairs ? c.pairs[edge] : edge; }
-  /// Where lm = 0 of the edge's element starts in a row of rho.
-  int64_t start(int64_t edge) const { return c.elements[edge] * c.n_hidden; }
+  /// Where lm = 0 of an element starts in a row of rho.
+  int64_t start(int64_t element) const { return element * c.n_hidden; }
   int64_t stride() const { return c.n_elements * c.n_hidden; }
+  const T* harmonics_of(const void* harmonics, int64_t edge) const {
+    return static_cast<const T*>(harmonics) + edge * c.n_harmonics;
+  }
+  const T* hidden_of(const void* hidden, int64_t edge) const {
+    return static_cast<const T*>(hidden) + pair(edge) * c.n_hidden;
+  }
 
-  /// rho_lm += Y_lm u of one edge.
-  void add(int64_t edge, const void* harmonics, const void* hidden, T* row) const {
-    const T* y = static_cast<const T*>(harmonics) + edge * c.n_harmonics;
-    const T* u = static_cast<const T*>(hidden) + pair(edge) * c.n_hidden;
-    for (int64_t lm = 0; lm < c.n_harmonics; ++lm) {
-      T* __restrict to = row + start(edge) + lm * stride();
-      for (int64_t k = 0; k < c.n_hidden; k += kWidth<T>) {
-        const int n = static_cast<int>(std::min<int64_t>(kWidth<T>, c.n_hidden - k));
-        store(to + k, load(to + k, n) + y[lm] * load(u + k, n), n);
+  /// A product Y u; null for what is not there.
+  struct Term {
+    const void *harmonics, *hidden;
+  };
+
+  /// rho_lm = sum of the terms over edges of one receiver and element.
+  void sum_edges(const int64_t* edges, int64_t n, const Term* terms, int n_terms, T* rho) const {
+    for (int64_t k = 0; k < c.n_hidden; k += kHidden * kWidth<T>) {
+      const int64_t left = c.n_hidden - k;
+      for (int64_t lm = 0; lm < c.n_harmonics; lm += kHarmonics) {
+        const int some = static_cast<int>(std::min<int64_t>(kHarmonics, c.n_harmonics - lm));
+        T* to = rho + lm * stride() + k;
+        if (some == kHarmonics && left >= kHidden * kWidth<T>)
+          sum_tile<kHarmonics, kHidden>(edges, n, terms, n_terms, lm, k, kWidth<T>, to);
+        else
+          for (int m = 0; m < some; ++m)
+            for (int64_t v = 0; v < std::min<int64_t>(left, kHidden * kWidth<T>); v += kWidth<T>)
+              sum_tile<1, 1>(edges, n, terms, n_terms, lm + m, k + v,
+                             static_cast<int>(std::min<int64_t>(kWidth<T>, left - v)), to + m * stride() + v);
       }
     }
   }
 
+  template <int NLM, int NV>
+  void sum_tile(const int64_t* edges, int64_t n, const Term* terms, int n_terms, int64_t lm, int64_t k, int width,
+                T* to) const {
+    Vector<T> sums[NLM][NV];
+    for (auto& row : sums)
+      for (Vector<T>& total : row) total = zero<T>();
+    for (const int64_t* edge = edges; edge < edges + n; ++edge)
+      for (const Term* term = terms; term < terms + n_terms; ++term) {
+        const T *y = harmonics_of(term->harmonics, *edge) + lm, *u = hidden_of(term->hidden, *edge) + k;
+        Vector<T> row[NV];
+        for (int v = 0; v < NV; ++v) row[v] = load(u + v * kWidth<T>, width);
+        for (int m = 0; m < NLM; ++m)
+          for (int v = 0; v < NV; ++v) sums[m][v] += y[m] * row[v];
+      }
+    for (int m = 0; m < NLM; ++m)
+      for (int v = 0; v < NV; ++v) store(to + m * stride() + v * kWidth<T>, sums[m][v], width);
+  }
+
   /// gY_lm = sum_k g u.
   void to_harmonics(int64_t edge, const T* g, const void* hidden) const {
-    const T* u = static_cast<const T*>(hidden) + pair(edge) * c.n_hidden;
+    const T* u = hidden_of(hidden, edge);
     T* to = static_cast<T*>(c.harmonics_gradient) + edge * c.n_harmonics;
-    for (int64_t lm = 0; lm < c.n_harmonics; ++lm) {
-      const T* from = g + start(edge) + lm * stride();
-      Vector<T> total = zero<T>();
+    for (int64_t lm = 0; lm < c.n_harmonics; lm += kHarmonics) {
+      const int some = static_cast<int>(std::min<int64_t>(kHarmonics, c.n_harmonics - lm));
+      Vector<T> sums[kHarmonics];
+      for (Vector<T>& total : sums) total = zero<T>();
       for (int64_t k = 0; k < c.n_hidden; k += kWidth<T>) {
         const int n = static_cast<int>(std::min<int64_t>(kWidth<T>, c.n_hidden - k));
-        total += load(from + k, n) * load(u + k, n);
+        const Vector<T> row = load(u + k, n);
+        for (int m = 0; m < kHarmonics; ++m)
+          if (m < some) sums[m] += load(g + (lm + m) * stride() + k, n) * row;
       }
-      to[lm] = sum<T>(total) + (c.add_harmonics_gradient ? to[lm] : T(0));
+      T totals[kHarmonics];
+      sum_each<T, kHarmonics>(sums, totals);
+      for (int m = 0; m < some; ++m) to[lm + m] = totals[m] + (c.add_harmonics_gradient ? to[lm + m] : T(0));
     }
   }
 
   /// gu = sum_lm g Y_lm, summed over the edges of a pair.
   void to_hidden(int64_t of_pair, const int64_t* edges, int64_t n_edges, const void* harmonics) const {
-    const int64_t row = c.n_harmonics * stride();
     T* to = static_cast<T*>(c.hidden_gradient) + of_pair * c.n_hidden;
-    for (int64_t k = 0; k < c.n_hidden; k += kWidth<T>) {
-      const int n = static_cast<int>(std::min<int64_t>(kWidth<T>, c.n_hidden - k));
-      Vector<T> total = zero<T>();
-      for (const int64_t* edge = edges; edge < edges + n_edges; ++edge) {
-        const T* y = static_cast<const T*>(harmonics) + *edge * c.n_harmonics;
-        const T* g = static_cast<const T*>(c.cotangent) + c.receivers[*edge] * row + start(*edge) + k;
-        for (int64_t lm = 0; lm < c.n_harmonics; ++lm) total += y[lm] * load(g + lm * stride(), n);
-      }
-      store(to + k, total, n);
+    int64_t k = 0;
+    for (; k + kHidden * kWidth<T> <= c.n_hidden; k += kHidden * kWidth<T>)
+      hidden_tile<kHidden>(edges, n_edges, harmonics, k, kWidth<T>, to + k);
+    for (; k < c.n_hidden; k += kWidth<T>)
+      hidden_tile<1>(edges, n_edges, harmonics, k, static_cast<int>(std::min<int64_t>(kWidth<T>, c.n_hidden - k)),
+                     to + k);
+  }
+
+  template <int NV>
+  void hidden_tile(const int64_t* edges, int64_t n_edges, const void* harmonics, int64_t k, int width, T* to) const {
+    Vector<T> sums[NV];
+    for (Vector<T>& total : sums) total = zero<T>();
+    for (const int64_t* edge = edges; edge < edges + n_edges; ++edge) {
+      const T* y = harmonics_of(harmonics, *edge);
+      const T* g = static_cast<const T*>(c.cotangent) + c.receivers[*edge] * c.n_harmonics * stride() +
+                   start(c.elements[*edge]) + k;
+      for (int64_t lm = 0; lm < c.n_harmonics; ++lm)
+        for (int v = 0; v < NV; ++v) sums[v] += y[lm] * load(g + lm * stride() + v * kWidth<T>, width);
     }
+    for (int v = 0; v < NV; ++v) store(to + v * kWidth<T>, sums[v], width);
   }
 
   /// The gradient of u of every pair.
@@ -103,22 +155,25 @@ int evaluate(const MultiaceNeighbourDensity& c) {
   const void *hidden = Tangent ? c.hidden_dot : c.hidden, *harmonics = Tangent ? c.harmonics_dot : c.harmonics;
   if (hidden == nullptr) clear<T>(c.harmonics_gradient, c.n_edges * c.n_harmonics);
   if (harmonics == nullptr) clear<T>(c.hidden_gradient, c.n_pairs * c.n_hidden);
+  typename Density<T>::Term terms[2];
+  int n_terms = 0;
+  if (!Tangent) terms[n_terms++] = {c.harmonics, c.hidden};
+  if (Tangent && c.harmonics_dot) terms[n_terms++] = {c.harmonics_dot, c.hidden};
+  if (Tangent && c.hidden_dot) terms[n_terms++] = {c.harmonics, c.hidden_dot};
   Scratch scratch;
-  const EdgesOfNode of = EdgesOfNode::group(c.n_nodes, c.n_edges, c.receivers, scratch);
+  int64_t* group = scratch.array<int64_t>(c.n_edges);  // receiver and element of each edge
+  for (int64_t e = 0; e < c.n_edges; ++e) group[e] = c.receivers[e] * c.n_elements + c.elements[e];
+  const EdgesOfNode of = EdgesOfNode::group(c.n_nodes * c.n_elements, c.n_edges, group, scratch);
   const int n_parts = static_cast<int>(std::max<int64_t>(1, std::min(c.n_threads, c.n_nodes)));
   run_on_threads(n_parts, [&](int part) {
-    const int64_t end = of.part_start(c.n_nodes, part + 1, n_parts);
-    for (int64_t i = of.part_start(c.n_nodes, part, n_parts); i < end; ++i) {
-      T* out = c.density ? static_cast<T*>(c.density) + i * row : nullptr;
-      const T* g = c.cotangent ? static_cast<const T*>(c.cotangent) + i * row : nullptr;
-      if (out) std::fill_n(out, row, T(0));
-      for (int64_t q = of.start[i]; q < of.start[i + 1]; ++q) {
-        const int64_t edge = of.edges[q];
-        if (out && !Tangent) density.add(edge, c.harmonics, c.hidden, out);
-        if (out && Tangent && c.harmonics_dot) density.add(edge, c.harmonics_dot, c.hidden, out);
-        if (out && Tangent && c.hidden_dot) density.add(edge, c.harmonics, c.hidden_dot, out);
-        if (g && c.harmonics_gradient && hidden) density.to_harmonics(edge, g, hidden);
-      }
+    const int64_t end = of.part_start(c.n_nodes * c.n_elements, part + 1, n_parts);
+    for (int64_t q = of.part_start(c.n_nodes * c.n_elements, part, n_parts); q < end; ++q) {
+      const int64_t place = q / c.n_elements * row + density.start(q % c.n_elements);
+      const int64_t *edges = of.edges + of.start[q], n = of.start[q + 1] - of.start[q];
+      if (c.density) density.sum_edges(edges, n, terms, n_terms, static_cast<T*>(c.density) + place);
+      if (c.cotangent && c.harmonics_gradient && hidden)
+        for (const int64_t* edge = edges; edge < edges + n; ++edge)
+          density.to_harmonics(*edge, static_cast<const T*>(c.cotangent) + place, hidden);
     }
   });
   if (c.cotangent && c.hidden_gradient && harmonics) density.to_every_hidden(harmonics, scratch);
