@@ -245,4 +245,5 @@ convolution = Operation(
     double_backward=_double_backward,
     fake=_fake,
     reference=_reference,
+    multilinear=True,
 ).register()

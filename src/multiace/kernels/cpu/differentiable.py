@@ -52,6 +52,8 @@ class Operation:
             outputs, then of each gradient, empty where not needed; a dot may be None: zero.
         fake: (*inputs, *constants) -> empty outputs.
         reference: the definition, (*inputs, *constants) -> outputs.
+        multilinear: f is linear in each input, so that the gradient by an input does not change
+            along that input alone.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Operation:
     double_backward: Kernel
     fake: Kernel
     reference: Kernel
+    multilinear: bool = False
 
     def register(self) -> Callable[..., Any]:
         """Register the three kernels; return the differentiable operation."""
@@ -284,6 +287,9 @@ def _second_function(operation: Operation, third: Any) -> Any:
             if all(dot is None for dot in dots):
                 return (None,) * (1 + len(arguments))
             needed = _wanted(ctx, 1, n_out + n_in)
+            for k in range(n_in if operation.multilinear else 0):
+                others = (*dots[:k], *dots[k + 1 :])
+                needed[n_out + k] &= any(dot is not None for dot in others)
             results = third(needed, *dots, *arguments)
             rest = len(arguments) - n_out - n_in
             return (None, *_gradients(results, needed, rest))

@@ -249,4 +249,5 @@ linear = Operation(
     double_backward=_double_backward,
     fake=_fake,
     reference=_reference,
+    multilinear=True,
 ).register()

@@ -141,4 +141,5 @@ neighbour_density = Operation(
     double_backward=_double_backward,
     fake=_fake,
     reference=_reference,
+    multilinear=True,
 ).register()
