@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -91,13 +91,71 @@ def _check_sizes(graph: fx.GraphModule, inputs: Iterable[Tensor]) -> None:
 
 
 def forget_history(graph: fx.GraphModule) -> None:
-    """Take out of a graph what matters to autograd alone, and what nobody uses.
+    """Take out of a graph what matters to autograd alone, what does nothing, and what nobody uses.
 
     The values do not change by a bit.
     """
     for node in graph.graph.nodes:
-        if node.target is torch.ops.aten.detach.default:
+        if node.target is _ATEN.detach.default or _does_nothing(node):
             node.replace_all_uses_with(node.args[0])
             graph.graph.erase_node(node)
     graph.graph.eliminate_dead_code()
     graph.recompile()
+
+
+def _does_nothing(node: fx.Node) -> bool:
+    """Whether an operation takes all of its input, as it is."""
+    if node.target not in (_ATEN.slice.Tensor, _ATEN.slice_backward.default, _ATEN.expand.default):
+        return False
+    source = node.args[0]
+    assert isinstance(source, fx.Node)
+    return _layout(node) == _layout(source)
+
+
+def _layout(node: fx.Node) -> list[Any]:
+    """Return sizes and strides as expressions that are equal where the sizes are."""
+    value = node.meta["val"]
+    of_value: tuple[Any, ...] = (*value.shape, *value.stride())
+    return [size.node.expr if isinstance(size, torch.SymInt) else size for size in of_value]
+
+
+def call_directly(graph: fx.GraphModule, functions: Mapping[Any, Callable[..., Any]]) -> None:
+    """Let a graph call functions of Python in place of operations that do the same.
+
+    The operations of PyTorch become those that people call, which find their overload faster.
+
+    Args:
+        graph: a graph that nobody traces or differentiates any more.
+        functions: operation -> function, of the kernels.
+    """
+    for node in graph.graph.nodes:
+        if node.op == "call_function":
+            node.target = functions.get(node.target) or _PUBLIC.get(node.target, node.target)
+    graph.recompile()
+
+
+_ATEN = torch.ops.aten
+
+_PUBLIC: dict[Any, Callable[..., Any]] = {
+    _ATEN.add.Tensor: torch.add,
+    _ATEN.cat.default: torch.cat,
+    _ATEN.div.Tensor: torch.div,
+    _ATEN.expand.default: Tensor.expand,
+    _ATEN.index_add.default: torch.index_add,
+    _ATEN.index_select.default: torch.index_select,
+    _ATEN.mm.default: torch.mm,
+    _ATEN.mul.Tensor: torch.mul,
+    _ATEN.neg.default: torch.neg,
+    _ATEN.pow.Tensor_Scalar: torch.pow,
+    _ATEN.select.int: torch.select,
+    _ATEN.squeeze.dim: torch.squeeze,
+    _ATEN.stack.default: torch.stack,
+    _ATEN.sub.Tensor: torch.sub,
+    _ATEN.sum.default: torch.sum,
+    _ATEN.sum.dim_IntList: torch.sum,
+    _ATEN.sym_size.int: Tensor.size,
+    _ATEN.t.default: torch.t,
+    _ATEN.unsqueeze.default: torch.unsqueeze,
+    _ATEN.view.default: Tensor.view,
+    _ATEN.where.self: torch.where,
+}

@@ -13,7 +13,15 @@ from torch import Tensor, fx
 
 from multiace.geometry import Graph, Pairs
 from multiace.potential import Potential
-from multiace.tracing import EDGES, NODES, PAIRS, STRUCTURES, flat_graph, forget_history
+from multiace.tracing import (
+    EDGES,
+    NODES,
+    PAIRS,
+    STRUCTURES,
+    call_directly,
+    flat_graph,
+    forget_history,
+)
 from multiace.training.config import TrainingConfig
 from multiace.training.examples import Example, Targets
 from multiace.training.loss import Terms, loss_terms
@@ -65,10 +73,8 @@ class TracedGradients:
         forget_history(graph)
         direct = potential.kernels.direct
         assert direct is not None
-        for node in graph.graph.nodes:
-            node.target = direct.get(node.target, node.target)
         _own_gradients(graph, self._parameters)
-        graph.recompile()
+        call_directly(graph, direct)
         for node in graph.graph.nodes:
             node.meta.clear()  # sizes and symbols of the trace
         self._run = graph.forward

@@ -32,6 +32,7 @@ class Arguments(ctypes.Structure):
         *((name, ctypes.c_void_p) for name in "species x weights y packed".split()),
     )
 
+
 _PANEL = 32
 """Columns that packed matrices are padded to, at most; see csrc/linear.h."""
 
