@@ -10,7 +10,7 @@ from multiace.layer.linear import EquivariantLinear
 from multiace.o3.irreps import Irreps
 
 _WORTHWHILE = 2
-"""How many times the numbers of two maps their product may have: reading matrices takes time too."""
+"""How many times the numbers of two maps their product may hold: matrices take time to read."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -301,7 +301,8 @@ class Lay:
             return list(steps)
         joined: list[Step] = []
         for together, group in groupby(steps, lambda step: isinstance(step, bound.BoundStep)):
-            joined += [bound.JoinedSteps(list(group))] if together else list(group)
+            of_group = list(group)
+            joined += [bound.JoinedSteps(of_group)] if together else of_group
         return joined
 
     def convolution(
