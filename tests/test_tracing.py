@@ -4,7 +4,14 @@ import jaxtyping
 import pytest
 import torch
 
-from multiace.tracing import EDGES, NODES, TraceError, flat_graph, forget_history
+from multiace.tracing import (
+    EDGES,
+    NODES,
+    TraceError,
+    call_directly,
+    flat_graph,
+    forget_history,
+)
 
 
 def test_sizes_are_free():
@@ -79,3 +86,33 @@ def test_the_shape_checker_is_as_it_was_even_after_an_error():
     with pytest.raises(ArithmeticError):
         flat_graph(fail, torch.ones(5))
     assert jaxtyping.config.jaxtyping_disable == before
+
+
+def test_what_takes_all_of_its_input_is_left_out():
+    def function(x):
+        y = x[: x.shape[0]].detach().requires_grad_()
+        (slope,) = torch.autograd.grad((y[:, :].expand(*x.shape) ** 2).sum(), y)
+        return slope[:, 1:]
+
+    graph = flat_graph(function, torch.ones(5, 3))
+    x = torch.randn(7, 3)
+    expected = graph(x)
+    forget_history(graph)
+    targets = [node.target for node in graph.graph.nodes]
+    assert targets.count(torch.ops.aten.slice.Tensor) == 1
+    assert torch.ops.aten.slice_backward.default not in targets
+    assert torch.equal(graph(x), expected)
+
+
+def test_operations_become_functions_that_do_the_same():
+    def function(x):
+        y = torch.cat([x * 2.0, x.sum(dim=0, keepdim=True), x.mean().expand(1, 3) - 1.0])
+        return torch.where(y > 0, y.mm(y.t()).select(0, 0).unsqueeze(1), -y / 3.0).pow(2)
+
+    graph = flat_graph(function, torch.ones(5, 3))
+    x = torch.randn(4, 3)
+    expected = graph(x)
+    call_directly(graph, {torch.ops.aten.gt.Scalar: lambda y, zero: y > zero})
+    overloads = [n for n in graph.graph.nodes if isinstance(n.target, torch._ops.OpOverload)]
+    assert [str(node.target) for node in overloads] == ["aten.mean.default"]
+    assert torch.equal(graph(x), expected)

@@ -120,3 +120,15 @@ def test_linear_map_is_the_same_whatever_the_threads(species):
     for of_more in found[1:]:
         for one, more in zip(found[0], of_more, strict=True):
             assert torch.equal(one, more)
+
+
+@needs_compiled
+@pytest.mark.parametrize("species", [None, SPECIES], ids=["shared", "per_element"])
+def test_gradients_of_gradients_that_vanish_are_not_computed(species):
+    kernel, _, inputs = build(select_kernels(), "equal_channels", 3, torch.float64, species)
+    x, *weights = variables = [tensor.requires_grad_() for tensor in inputs]
+    (slope,) = torch.autograd.grad(kernel(*variables).sum(), x, create_graph=True)
+    by_x, *by_weights = torch.autograd.grad(slope.square().sum(), variables, allow_unused=True)
+    assert by_x is None
+    assert all(gradient.any() for gradient in by_weights)
+    assert len(by_weights) == len(weights)

@@ -9,6 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from tests.kernels.compiled import needs_compiled
 from tests.laws.potentials import for_random_designs, random_potential
 from tests.laws.systems import ATOM, CHIRAL, DIMER, METHANOL, TRICLINIC
 from tests.plan.cases import NAMES, STRUCTURES, difference, evaluate, graph_of, potential
@@ -268,3 +269,51 @@ def test_a_design_without_any_hidden_layer_in_its_radial_network_has_splines():
     model = random_potential(design)
     graph = graph_of(model, (METHANOL,))
     assert_close(Plan(model).evaluate(graph, stress=True), evaluate(model, graph), SPLINED)
+
+
+def test_edges_that_are_written_over_are_noticed():
+    model = potential("by pair")
+    plan, graph = Plan(model, exact=True), graph_of(model, (METHANOL,))
+    plan.evaluate(graph)
+    for indices in (graph.senders, graph.receivers):
+        indices.copy_(graph.n_nodes - 1 - indices.flip(0))  # the atoms in reverse
+    graph.edge_vectors.copy_(graph.edge_vectors.flip(0))
+    graph.pairs.of_edge.copy_(len(graph.pairs.edge) - 1 - graph.pairs.of_edge.flip(0))
+    first = [int((graph.pairs.of_edge == n).nonzero()[0]) for n in range(len(graph.pairs.edge))]
+    graph.pairs.edge.copy_(torch.tensor(first))
+    assert_close(plan.evaluate(graph, stress=True), evaluate(model, graph), 1e-12)
+
+
+def test_nothing_is_bound_again_where_only_atoms_have_moved(monkeypatch):
+    model = potential("mace")
+    plan, graph = Plan(model, exact=True), graph_of(model, (METHANOL,))
+    plan.evaluate(graph)
+    with monkeypatch.context() as patched:
+        patched.setattr(plan, "_take", None)  # an error if it were called
+        moved = replace(graph, edge_vectors=1.01 * graph.edge_vectors)
+        assert_close(plan.evaluate(moved, stress=True), evaluate(model, moved), 1e-12)
+
+
+@needs_compiled
+@pytest.mark.parametrize("n_threads", [1, 2])
+@pytest.mark.parametrize("name", ["mace", "by pair"])
+def test_radial_functions_that_are_kept_change_no_bit(name, n_threads, monkeypatch):
+    from multiace.kernels.cpu import steps
+
+    model = potential(name, torch.float32, kernels="cpu")
+    graph = graph_of(model, (*STRUCTURES, *160 * (TRICLINIC,)))
+    assert graph.n_edges > 3 * 2048  # several blocks of the convolution, of which some are kept
+    found = []
+    before = torch.get_num_threads()
+    torch.set_num_threads(n_threads)
+    try:
+        for kept in (0, 200_000, steps.KEPT):
+            monkeypatch.setattr(steps, "KEPT", kept)
+            plan = Plan(model, exact=True)
+            for _ in range(2):
+                found.append(plan.evaluate(graph, stress=True))
+    finally:
+        torch.set_num_threads(before)
+    for each in found[1:]:
+        assert torch.equal(each.forces, found[0].forces)
+        assert torch.equal(each.energies, found[0].energies)

@@ -42,12 +42,17 @@ class LinearMap:
 
     def then(self, other: LinearMap) -> LinearMap:
         """Return one map that does what this does and then the other; multiplied in float64."""
-        matrices = {
-            irrep: (self.matrices[irrep].double() @ matrix.double()).to(matrix.dtype)
-            for irrep, matrix in other.matrices.items()
-            if irrep in self.matrices
-        }
         per_element = self.per_element or other.per_element
+        width = {irrep: channels for channels, irrep in self.irreps_in.entries}
+        matrices: dict[str, Tensor] = {}
+        for channels, irrep in other.irreps_out.entries:
+            first, second = (of.matrices.get(str(irrep)) for of in (self, other))
+            if first is not None and second is not None:
+                matrices[str(irrep)] = (first.double() @ second.double()).to(first.dtype)
+            elif irrep in width:  # which does not pass between the two
+                some = next(iter((self if self.per_element else other).matrices.values()))
+                copies = some.shape[:1] if per_element else ()
+                matrices[str(irrep)] = some.new_zeros((*copies, width[irrep], channels))
         return LinearMap(self.irreps_in, other.irreps_out, matrices, per_element)
 
     def followed_by(self, other: LinearMap) -> list[LinearMap]:
