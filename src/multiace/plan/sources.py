@@ -45,16 +45,16 @@ class SplineSource:
 
     def edge_types(self, top: Topology) -> Tensor | None:
         """Which table each edge takes."""
-        return self._types(top.species, top.senders, top.receivers)
+        if self.type_of_elements is None:
+            return None
+        return self.type_of_elements[top.species[top.senders], top.species[top.receivers]]
 
     def pair_types(self, top: Topology) -> Tensor | None:
         """Which table each pair takes, where either direction takes the same functions."""
-        return self._types(top.species, *top.ends_of_pairs)
-
-    def _types(self, species: Tensor, senders: Tensor, receivers: Tensor) -> Tensor | None:
         if self.type_of_elements is None:
             return None
-        return self.type_of_elements[species[senders], species[receivers]]
+        senders, receivers = top.ends_of_pairs
+        return self.type_of_elements[top.species[senders], top.species[receivers]]
 
 
 RadialSource = NetworkSource | SplineSource
