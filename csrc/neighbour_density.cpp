@@ -31,7 +31,7 @@ struct Density {
     return static_cast<const T*>(hidden) + pair(edge) * c.n_hidden;
   }
 
-  /// A product Y u; null for what is not there.
+  /// A product Y u, or one of its tangents.
   struct Term {
     const void *harmonics, *hidden;
   };

@@ -177,6 +177,17 @@ def test_weights_that_have_changed_are_seen(ethanol, random_potential, change, m
     assert abs(after - before) > 1e-2
 
 
+def test_steps_in_which_no_pair_comes_or_goes_bind_nothing(ethanol, random_potential, monkeypatch):
+    ethanol.get_forces()
+    with monkeypatch.context() as patched:
+        patched.setattr(Plan, "_take", None)  # an error if it were called
+        ethanol.positions[0] += 1e-7
+        ethanol.get_forces()
+    ethanol.positions[0] += 1.0
+    expected = Atoms(ethanol, calculator=multiace.ASECalculator(random_potential)).get_forces()
+    np.testing.assert_allclose(ethanol.get_forces(), expected, atol=1e-10)
+
+
 def test_copies_and_pickles_of_atoms_compute_the_same(ethanol, random_potential):
     forces = ethanol.get_forces()
     for copied in (copy.deepcopy(ethanol), pickle.loads(pickle.dumps(ethanol))):

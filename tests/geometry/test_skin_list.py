@@ -29,6 +29,19 @@ def test_edges_along_a_random_walk_are_those_of_a_fresh_search(start, skin, rng)
         structure = replace(structure, positions=structure.positions + moves)
 
 
+def test_edges_are_the_same_arrays_while_no_pair_comes_or_goes(rng):
+    neighbours = SkinList(CUTOFF, 0.5)
+    before = neighbours.update(METHANOL)
+    moves = 1e-6 * rng.normal(size=METHANOL.positions.shape)
+    after = neighbours.update(replace(METHANOL, positions=METHANOL.positions + moves))
+    assert after.senders is before.senders
+    assert after.reverse is before.reverse
+    assert (after.vectors != before.vectors).any(axis=1).all()
+    apart = neighbours.update(replace(METHANOL, positions=1.2 * METHANOL.positions))
+    assert apart.n_edges < before.n_edges
+    assert_same(neighbours, METHANOL)
+
+
 @pytest.mark.parametrize("value", [np.nan, np.inf])
 def test_a_cell_that_is_not_periodic_does_not_matter(value, rng):
     neighbours = SkinList(CUTOFF, 0.3)

@@ -97,6 +97,8 @@ class Evaluator:
         self._places, self._alone = _places(potential), threading.Lock()
         self._numbers = np.zeros(0, dtype=np.int64)
         self._species = self._zeros = torch.zeros(0, dtype=torch.int64)
+        self._senders: np.ndarray | None = None  # edges of the last structure
+        self._ends, self._pairs = (self._zeros, self._zeros), Pairs(self._zeros, self._zeros)
 
     def evaluate(self, structure: Structure) -> Evaluation:
         """Evaluate energy, forces and, with a volume, stress.
@@ -165,15 +167,19 @@ class Evaluator:
         edges = self.neighbours.update(structure)
         if self.neighbours.n_searches > searches:
             _check_apart(structure, edges)
+        if self._senders is not edges.senders:  # plans look for tensors that stay
+            self._senders = edges.senders
+            self._ends = (torch.from_numpy(edges.senders), torch.from_numpy(edges.receivers))
+            self._pairs = Pairs.of(edges.reverse)
         return Graph(
             species=self._species,
-            senders=torch.from_numpy(edges.senders),
-            receivers=torch.from_numpy(edges.receivers),
+            senders=self._ends[0],
+            receivers=self._ends[1],
             edge_vectors=torch.from_numpy(edges.vectors),
             structure_of_node=self._zeros,
             n_structures=1,
             volume=_ONE,  # the stress then is dE/d(strain)
-            pairs=Pairs.of(edges.reverse),
+            pairs=self._pairs,
         )
 
     def _current_plan(self) -> Plan:

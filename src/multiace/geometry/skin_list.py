@@ -15,7 +15,8 @@ from multiace.geometry.structure import Structure
 class SkinList:
     """Lists pairs within the cutoff from pairs within cutoff + skin, which last several steps.
 
-    The same edges in the same order, to the last bit, as `neighbour_list` gives. With F the map
+    The same edges in the same order, to the last bit, as `neighbour_list` gives. While no pair
+    comes or goes they are the same arrays, but for the vectors. With F the map
     from the old cell to the new one and u_i what atom i has moved beside it, r_i - r_i(old) F,
     pairs that were not listed are now farther apart than
 
@@ -54,6 +55,8 @@ class SkinList:
         self._then: Structure | None = None
         self._cell: np.ndarray | None = None
         self._images = np.zeros((0, 3))
+        self._within = np.zeros(0, dtype=bool)
+        self._selected: NeighbourList | None = None  # those of the last step, with earlier vectors
 
     def update(self, structure: Structure) -> NeighbourList:
         """Return the neighbours within the cutoff, as `neighbour_list` does."""
@@ -65,13 +68,13 @@ class SkinList:
         vectors -= positions[listed.receivers]
         vectors += self._images_in(structure)
         within = np.square(vectors).sum(axis=1) < self.cutoff**2
-        if within.all():
-            return replace(listed, vectors=vectors)
-        return _selected(listed, vectors, within)
+        if self._selected is None or not np.array_equal(within, self._within):
+            self._within, self._selected = within, _selected(listed, within)
+        return replace(self._selected, vectors=vectors[within])
 
     def _search(self, structure: Structure) -> NeighbourList:
         self._listed = neighbour_list(structure, self.cutoff + self.skin)
-        self._then, self._cell = structure, None
+        self._then, self._cell, self._selected = structure, None, None
         self.n_searches += 1
         return self._listed
 
@@ -119,17 +122,13 @@ _MARGIN = 1e-9
 """How much (relative) closer pairs may be counted than they are, for rounding."""
 
 
-def _selected(
-    listed: NeighbourList,
-    vectors: Float64[np.ndarray, "listed 3"],
-    within: Bool[np.ndarray, " listed"],
-) -> NeighbourList:
+def _selected(listed: NeighbourList, within: Bool[np.ndarray, " listed"]) -> NeighbourList:
     kept = np.flatnonzero(within)
     place = np.cumsum(within) - 1
     return NeighbourList(
         senders=listed.senders[kept],
         receivers=listed.receivers[kept],
         shifts=listed.shifts[kept],
-        vectors=vectors[kept],
+        vectors=listed.vectors[kept],
         reverse=place[listed.reverse[kept]],
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, ClassVar, Protocol, runtime_checkable
 
@@ -104,7 +105,7 @@ class BoundSequence:
             raise kernel_error(self._kernels[self._arguments.failed].name, code)
 
 
-class BoundStep:
+class BoundStep(ABC):
     """A step of a plan whose passes are bound kernels; a subclass says what they are bound to.
 
     Args:
@@ -119,9 +120,9 @@ class BoundStep:
         self.forward_kernels, self.backward_kernels = tuple(forward), tuple(backward)
         self._forward, self._backward = BoundSequence(forward), BoundSequence(backward)
 
+    @abstractmethod
     def bind(self, top: Topology, moved: bool) -> None:
         """Take the edges there are; the nodes and the addresses of arrays if these have changed."""
-        raise NotImplementedError
 
     def forward(self) -> None:
         """Write the outputs."""
