@@ -1,10 +1,13 @@
 """Calls of our operations that a training step makes, for tests of every operation there is."""
 
+from collections.abc import Callable, Sequence
 from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_map_only
 
 from multiace.design import Statistics
 from multiace.geometry import Pairs
@@ -12,6 +15,11 @@ from multiace.potential import Potential
 from multiace.presets import PRESETS
 
 STATISTICS = Statistics(mean_neighbours=10.0, atomic_energies={"H": -13.6, "C": -30.0})
+
+
+def with_tensors(change: Callable[[Tensor], Tensor], arguments: Sequence[Any]) -> tuple[Any, ...]:
+    """Return arguments of an operation with its tensors changed, those in lists too."""
+    return tree_map_only(Tensor, change, tuple(arguments))
 
 
 class _Recorder(TorchDispatchMode):
@@ -23,7 +31,7 @@ class _Recorder(TorchDispatchMode):
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         if func.namespace == "multiace" and func.name() not in self.calls:
-            kept = tuple(a.detach().clone() if isinstance(a, Tensor) else a for a in args)
+            kept = with_tensors(lambda a: a.detach().clone(), args)
             self.calls[func.name()] = (func, kept)
         return func(*args, **(kwargs or {}))
 

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from tests.kernels.compiled import needs_compiled
-from tests.kernels.recording import recorded_calls
+from tests.kernels.recording import recorded_calls, with_tensors
 
 from multiace.kernels.cpu.differentiable import _refuse
 
@@ -20,7 +20,7 @@ OPERATIONS = [
         "radial_network",
     )
     for suffix in ("", "_backward", "_double_backward")
-]
+] + ["multiace::flat_weights", "multiace::flat_weights_backward"]
 
 
 def test_these_are_the_operations_that_models_call():
@@ -36,20 +36,17 @@ def test_schema_and_fake_version_describe_the_operation(name):
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_fake_results_are_laid_out_as_real_ones_for_any_layout_of_inputs(name):
     operation, arguments = recorded_calls()[name]
-    scattered = tuple(
-        a.mT.contiguous().mT if isinstance(a, torch.Tensor) and a.is_floating_point() and a.ndim > 1
-        else a
-        for a in arguments
-    )  # fmt: skip
+    scattered = with_tensors(
+        lambda a: a.mT.contiguous().mT if a.is_floating_point() and a.ndim > 1 else a, arguments
+    )
     torch.library.opcheck(operation, scattered, test_utils=("test_schema", "test_faketensor"))
 
 
 @pytest.mark.parametrize("name", [name for name in OPERATIONS if "backward" not in name])
 def test_operations_are_differentiable_in_traced_programs(name):
     operation, arguments = recorded_calls()[name]
-    differentiable = tuple(
-        a.clone().requires_grad_() if isinstance(a, torch.Tensor) and a.is_floating_point() else a
-        for a in arguments
+    differentiable = with_tensors(
+        lambda a: a.clone().requires_grad_() if a.is_floating_point() else a, arguments
     )
     utilities = ("test_autograd_registration", "test_aot_dispatch_dynamic")
     torch.library.opcheck(operation, differentiable, test_utils=utilities)
@@ -59,4 +56,4 @@ def test_operations_are_differentiable_in_traced_programs(name):
 def test_tensors_of_a_gpu_are_refused_in_words(name):
     assert torch._C._dispatch_has_kernel_for_dispatch_key(name, "CUDA")
     with pytest.raises(ValueError, match="compute on the CPU, got tensors on meta.*Load or build"):
-        _refuse(torch.empty(2, device="meta"), 3, torch.empty(2))
+        _refuse([torch.empty(2, device="meta")], 3, torch.empty(2))

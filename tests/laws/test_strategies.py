@@ -19,7 +19,7 @@ from multiace.design.describe import describe
 from multiace.design.parameters import count_parameters
 from multiace.potential import Potential
 
-DRAWS = 120
+DRAWS = 240
 MOSTLY = 0.8
 
 

@@ -63,15 +63,20 @@ class EquivariantLinear(nn.Module):
         self, x: Float[Tensor, "nodes dim_in"], species: Int[Tensor, " nodes"]
     ) -> Float[Tensor, "nodes dim_out"]:
         """Apply the map."""
-        return self.kernel(x, self.matrices, species if self.per_element else None)
+        of_node = species if self.per_element else None
+        return self.kernel(x, self._balanced, of_node, self.factors)
 
     @property
     def matrices(self) -> dict[str, Tensor]:
         """Irrep -> W / sqrt(fan-in), ready to be multiplied with x."""
-        matrices = {irrep: w * self.factors[irrep] for irrep, w in self.weights.items()}
-        if self.grouped:
-            matrices = {i: w * self.get_buffer(f"balance_{i}") for i, w in matrices.items()}
-        return matrices
+        return {irrep: w * self.factors[irrep] for irrep, w in self._balanced.items()}
+
+    @property
+    def _balanced(self) -> dict[str, Tensor]:
+        """Irrep -> W, groups of channels weighing alike."""
+        if not self.grouped:
+            return dict(self.weights.items())
+        return {i: w * self.get_buffer(f"balance_{i}") for i, w in self.weights.items()}
 
 
 def _balance(widths: tuple[int, ...]) -> Float[Tensor, "channels 1"]:

@@ -83,11 +83,11 @@ class SpeciesPooling(nn.Module):
             weights = weights.unflatten(0, (n, n)).transpose(0, 1)  # (z_i, z_j, k, w)
         elif self.species == "receiver":
             weights = weights.unsqueeze(1)
-        by_path = weights.split(list(self.table.channels_of_path), dim=-1)
-        return {
-            str(out): (v * of_element.unsqueeze(1)).flatten(-3, -2)
-            for (_, _, out), v in zip(self.table.paths, by_path, strict=True)
-        }
+        # every path has the channels of h: one product for all
+        by_path = weights.unflatten(-1, (len(self.table.paths), -1)).movedim(-2, 0)
+        matrices = (by_path * of_element.unsqueeze(1)).flatten(-3, -2)  # (paths, .., z k, c)
+        outs = (str(out) for _, _, out in self.table.paths)
+        return dict(zip(outs, matrices.unbind(0), strict=True))
 
 
 def pools_by_species(table: ConvolutionTable, n_elements: int, mean_neighbours: float) -> bool:

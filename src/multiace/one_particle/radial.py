@@ -242,7 +242,7 @@ class RadialNetwork(nn.Module):
             basis: e, enveloped already or not.
             envelope: factor of the radial functions, or None if it is in the basis.
         """
-        return self.kernel(basis, self.matrices, list(self.biases), envelope)
+        return self.kernel(basis, list(self.hidden), list(self.biases), envelope, self.factors)
 
     @property
     def matrices(self) -> list[Float[Tensor, "width_in width_out"]]:

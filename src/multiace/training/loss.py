@@ -29,7 +29,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
-from jaxtyping import Float, Float64
+from jaxtyping import Bool, Float, Float64
 from torch import Tensor
 
 from multiace.training.examples import Targets
@@ -111,38 +111,40 @@ def loss_terms(prediction: Prediction, targets: Targets, loss: Loss) -> Terms:
 def _energy_term(
     energy: Float64[Tensor, " structures"], targets: Targets, loss: Loss
 ) -> tuple[Float64[Tensor, ""], Float64[Tensor, ""]]:
-    mask = targets.has_energy
-    n_atoms, weight = targets.n_atoms[mask], targets.weight[mask]
-    error = energy[mask].double() - targets.energy[mask]  # (labelled structures,)
+    mask, n_atoms = targets.has_energy, targets.n_atoms
+    error = _labelled(energy.double() - targets.energy, mask)
     if loss.kind == "huber":
         terms = huber(error / n_atoms, loss.energy_delta)
     else:
         power = {"ef": 0, "weighted": 1, "ace": 1, "per_atom": 2}[loss.kind]
         terms = error**2 / n_atoms**power
-    count = n_atoms.sum() if loss.kind == "ace" else mask.sum().double()
-    return (weight * terms).sum(), count
+    count = (mask * n_atoms).sum() if loss.kind == "ace" else mask.sum().double()
+    return (targets.weight * terms).sum(), count
 
 
 def _forces_term(
     forces: Float[Tensor, "nodes 3"], targets: Targets, loss: Loss
 ) -> tuple[Float64[Tensor, ""], Float64[Tensor, ""]]:
     mask = targets.has_forces
-    structure = torch.repeat_interleave(targets.n_atoms.long())  # (nodes,)
-    weight = targets.weight[structure[mask], None]
-    error = forces[mask].double() - targets.forces[mask]  # (labelled atoms, 3)
+    weight = torch.repeat_interleave(targets.weight, targets.n_atoms.long())  # (nodes,)
+    error = _labelled(forces.double() - targets.forces, mask.unsqueeze(1))
     terms = huber(error, loss.forces_delta) if loss.kind == "huber" else error**2
     components = 1 if loss.kind == "ace" else 3
-    return (weight * terms).sum(), components * mask.sum().double()
+    return (weight.unsqueeze(1) * terms).sum(), components * mask.sum().double()
 
 
 def _stress_term(
     stress: Float[Tensor, "structures 3 3"], targets: Targets, loss: Loss
 ) -> tuple[Float64[Tensor, ""], Float64[Tensor, ""]]:
-    mask = targets.has_stress
-    weight = targets.weight[mask, None, None]
-    error = stress[mask].double() - targets.stress[mask]  # (labelled structures, 3, 3)
+    mask, weight = targets.has_stress, targets.weight
+    error = _labelled(stress.double() - targets.stress, mask[:, None, None])
     terms = huber(error, loss.stress_delta) if loss.kind == "huber" else error**2
-    return (weight * terms).sum(), 9 * mask.sum().double()
+    return (weight[:, None, None] * terms).sum(), 9 * mask.sum().double()
+
+
+def _labelled(error: Float64[Tensor, "*shape"], mask: Bool[Tensor, "..."]) -> Tensor:
+    """Return zero where there is no label, whatever the error is there: a NaN adds nothing."""
+    return torch.where(mask, error, torch.zeros_like(error))
 
 
 def huber(error: Float64[Tensor, "..."], delta: float) -> Float64[Tensor, "..."]:

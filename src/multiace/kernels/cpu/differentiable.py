@@ -26,7 +26,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-_LIBRARY = torch.library.Library("multiace", "DEF")
+LIBRARY = torch.library.Library("multiace", "DEF")
 
 Outputs = tuple[Tensor, ...]
 Kernel = Callable[..., Outputs]
@@ -74,24 +74,24 @@ class Operation:
         cotangents = ", ".join(f"Tensor cotangent{k}" for k in range(n_out))
         dots = ", ".join(f"Tensor? {name}_dot" for name in self.inputs)
         once = f"{tensors}, {self.constants}"
-        _define(self.name, once, n_out, self.forward, self.fake)
+        define(self.name, once, _tensors(n_out), self.forward, self.fake)
         first = f"bool[] needed, {cotangents}, {once}"
-        _define(f"{self.name}_backward", first, n_in, self.backward, self._fake_backward)
+        define(f"{self.name}_backward", first, _tensors(n_in), self.backward, self._fake_backward)
         second = f"bool[] needed, {dots}, {cotangents}, {once}"
-        _define(
+        define(
             f"{self.name}_double_backward",
             second,
-            n_out + n_in,
+            _tensors(n_out + n_in),
             self.double_backward,
             self._fake_double_backward,
         )
         function = _first_function(self, _second_function(self, _third_function(self)))
-        _LIBRARY.impl(self.name, function.apply, "Autograd")
+        LIBRARY.impl(self.name, function.apply, "Autograd")
         dispatched = getattr(torch.ops.multiace, self.name).default
 
         def differentiable(*arguments: Any) -> Any:
             """Apply the function itself where nobody traces: the dispatcher costs more than it."""
-            return (function.apply if _is_plain(arguments) else dispatched)(*arguments)
+            return (function.apply if is_plain(arguments) else dispatched)(*arguments)
 
         return differentiable
 
@@ -134,12 +134,26 @@ def _empty(like: Sequence[Tensor], needed: Sequence[bool]) -> Outputs:
     )
 
 
-def _define(name: str, arguments: str, n_results: int, kernel: Kernel, fake: Kernel) -> None:
-    results = "Tensor" if n_results == 1 else f"({', '.join(['Tensor'] * n_results)})"
-    _LIBRARY.define(f"{name}({arguments}) -> {results}")
+def define(
+    name: str,
+    arguments: str,
+    results: str,
+    kernel: Callable[..., Sequence[Tensor]],
+    fake: Callable[..., Sequence[Tensor]],
+) -> None:
+    """Register a kernel as an operation of `torch.ops.multiace`.
 
-    def unpacked(function: Kernel) -> Callable[..., Any]:
-        if n_results > 1:
+    Args:
+        name: of the operation.
+        arguments: of its schema.
+        results: of its schema.
+        kernel: arguments -> sequence of results.
+        fake: the same for tensors without data.
+    """
+    LIBRARY.define(f"{name}({arguments}) -> {results}")
+
+    def unpacked(function: Callable[..., Sequence[Tensor]]) -> Callable[..., Any]:
+        if results != "Tensor":
             return function
 
         @wraps(function)
@@ -149,10 +163,14 @@ def _define(name: str, arguments: str, n_results: int, kernel: Kernel, fake: Ker
         return first
 
     direct = unpacked(kernel)
-    _LIBRARY.impl(name, direct, "CPU")
-    _LIBRARY.impl(name, _refuse, "CUDA")
-    torch.library.register_fake(f"multiace::{name}", unpacked(fake), lib=_LIBRARY)
+    LIBRARY.impl(name, direct, "CPU")
+    LIBRARY.impl(name, _refuse, "CUDA")
+    torch.library.register_fake(f"multiace::{name}", unpacked(fake), lib=LIBRARY)
     DIRECT[getattr(torch.ops.multiace, name).default] = direct
+
+
+def _tensors(n: int) -> str:
+    return "Tensor" if n == 1 else f"({', '.join(['Tensor'] * n)})"
 
 
 def _refuse(*arguments: Any) -> None:
@@ -161,14 +179,19 @@ def _refuse(*arguments: Any) -> None:
     Raises:
         ValueError: always.
     """
-    devices = {str(x.device) for x in arguments if isinstance(x, Tensor)} - {"cpu"}
+    every = [
+        x
+        for argument in arguments
+        for x in (argument if isinstance(argument, list) else [argument])
+    ]
+    devices = {str(x.device) for x in every if isinstance(x, Tensor)} - {"cpu"}
     raise ValueError(
         f"Compiled kernels compute on the CPU, got tensors on {', '.join(sorted(devices))}. "
         "Load or build the potential with that device instead of moving it there."
     )
 
 
-def _is_plain(arguments: Sequence[Any]) -> bool:
+def is_plain(arguments: Sequence[Any]) -> bool:
     """Whether kernels can be called as they are: nothing traces, and all data lie on the CPU.
 
     The dispatcher takes longer than the kernel of a small molecule.
@@ -186,7 +209,7 @@ _PLAIN = (Tensor, torch.nn.Parameter)
 
 def _call(name: str, kernel: Kernel, *arguments: Any) -> Outputs:
     """Run a kernel beneath autograd, by its registered name if somebody traces."""
-    if _is_plain(arguments):
+    if is_plain(arguments):
         return kernel(*arguments)
     with torch._C._AutoDispatchBelowAutograd():
         result = getattr(torch.ops.multiace, name).default(*arguments)

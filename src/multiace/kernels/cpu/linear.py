@@ -13,6 +13,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from multiace.kernels.cpu.differentiable import Operation
+from multiace.kernels.cpu.flat_weights import flat_weights
 from multiace.kernels.cpu.library import contiguous, library, pointer
 from multiace.kernels.cpu.threads import threads
 from multiace.kernels.reference.linear import Linear as Definition
@@ -117,20 +118,13 @@ class Linear(nn.Module):
         x: Float[Tensor, "nodes dim_in"],
         weights: Mapping[str, Tensor],
         species: Int[Tensor, " nodes"] | None = None,
+        factors: Mapping[str, float] | None = None,
     ) -> Float[Tensor, "nodes dim_out"]:
-        """Apply the map.
-
-        Args:
-            x: features.
-            weights: irrep -> (c, d), or (elements, c, d) with `species`.
-            species: element of each node, for maps that depend on it.
-        """
+        """Apply the map; arguments are those of the definition."""
         matrices = [weights[irrep] for irrep in self.mixed]
         n_elements = 1 if species is None or not matrices else len(matrices[0])
-        if len(matrices) == 1:
-            flat = matrices[0].reshape(-1)
-        else:
-            flat = torch.cat([x.new_empty(0), *(matrix.flatten() for matrix in matrices)])
+        scales = [1.0 if factors is None else factors[irrep] for irrep in self.mixed]
+        flat = flat_weights(matrices, scales) if matrices else x.new_empty(0)
         return linear(x, flat, species, self.words, self.irreps_out.dim, n_elements)
 
 
@@ -152,18 +146,9 @@ def _multiply(
     The third is contiguous and stays where it is; `accumulate` adds to it.
     """
     species, words, _, n_elements = constants
-    kept = contiguous([x, weights, y, species])
-    call = Arguments(
-        table=words.data_ptr() + 8,  # behind the key
-        n_nodes=x.shape[0],
-        n_elements=n_elements,
-        n_threads=threads(),
-        accumulate=accumulate,
-        **{
-            name: pointer(tensor)
-            for name, tensor in zip(("x", "weights", "y", "species"), kept, strict=True)
-        },
-    )
+    kept = contiguous([species, x, weights, y])
+    table = words.data_ptr() + 8  # behind the key
+    call = Arguments(table, x.shape[0], n_elements, threads(), accumulate, *map(pointer, kept))
     library().call(f"linear_{product}", x.dtype, call)
 
 

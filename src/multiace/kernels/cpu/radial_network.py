@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from multiace.activation import Activation
 from multiace.kernels.cpu.differentiable import Operation
+from multiace.kernels.cpu.flat_weights import flat_weights
 from multiace.kernels.cpu.gate import FUNCTIONS
 from multiace.kernels.cpu.library import contiguous, library
 from multiace.kernels.cpu.threads import threads
@@ -54,22 +55,16 @@ class RadialNetwork(nn.Module):
         weights: Sequence[Tensor],
         biases: Sequence[Tensor],
         envelope: Float[Tensor, " edges"] | None,
+        factors: Sequence[float] | None = None,
     ) -> Float[Tensor, "edges hidden"]:
-        """Return the hidden features u.
-
-        Args:
-            basis: e.
-            weights: W of each layer, (width before, width).
-            biases: b of each layer, or none at all.
-            envelope: factor of each edge, or None.
-        """
+        """Return the hidden features u; arguments are those of the definition."""
         if not weights and envelope is None:
             return basis
         nothing = basis.new_empty(0)
         return radial_network(
             basis,
-            torch.cat([nothing, *(weight.flatten() for weight in weights)]),
-            torch.cat([nothing, *biases]),
+            flat_weights(weights, factors or [1.0] * len(weights)) if weights else nothing,
+            torch.cat(list(biases)) if biases else nothing,
             nothing if envelope is None else envelope,
             [basis.shape[1], *(weight.shape[1] for weight in weights)],
             self.activation.name,

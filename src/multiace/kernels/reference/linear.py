@@ -13,7 +13,7 @@ from multiace.o3.irreps import Irreps
 
 
 class Linear(nn.Module):
-    """y_{n m d} = sum_c x_{n m c} W_{c d}, one matrix for each irrep; or W_{z_n c d}.
+    """y_{n m d} = a sum_c x_{n m c} W_{c d}, one matrix for each irrep; or W_{z_n c d}.
 
     Irreps that x does not have are zero in y.
 
@@ -31,6 +31,7 @@ class Linear(nn.Module):
         x: Float[Tensor, "nodes dim_in"],
         weights: Mapping[str, Tensor],
         species: Int[Tensor, " nodes"] | None = None,
+        factors: Mapping[str, float] | None = None,
     ) -> Float[Tensor, "nodes dim_out"]:
         """Apply the map.
 
@@ -38,6 +39,7 @@ class Linear(nn.Module):
             x: features.
             weights: irrep -> (c, d), or (elements, c, d) with `species`.
             species: element of each node, for maps that depend on it.
+            factors: irrep -> a; None: all are 1.
         """
         blocks = dict(
             zip(self.irreps_in.irreps, x.split(split_sizes(self.irreps_in), dim=1), strict=True)
@@ -49,6 +51,8 @@ class Linear(nn.Module):
                 continue
             block = blocks[irrep].unflatten(1, (irrep.dim, -1))  # (nodes, m, c)
             weight = weights[str(irrep)]
+            if factors is not None:
+                weight = weight * factors[str(irrep)]
             if species is not None:
                 weight = weight[species]  # (nodes, c, d)
             result.append((block @ weight).flatten(1))

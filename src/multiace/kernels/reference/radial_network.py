@@ -11,7 +11,7 @@ from multiace.activation import Activation
 
 
 class RadialNetwork(nn.Module):
-    """u = f(.. f(e W_1 + b_1) ..), times the envelope; without layers u is e.
+    """u = f(.. f(a_1 e W_1 + b_1) ..), times the envelope; without layers u is e.
 
     Args:
         activation: f.
@@ -27,6 +27,7 @@ class RadialNetwork(nn.Module):
         weights: Sequence[Tensor],
         biases: Sequence[Tensor],
         envelope: Float[Tensor, " edges"] | None,
+        factors: Sequence[float] | None = None,
     ) -> Float[Tensor, "edges hidden"]:
         """Return the hidden features u.
 
@@ -35,10 +36,11 @@ class RadialNetwork(nn.Module):
             weights: W of each layer, (width before, width).
             biases: b of each layer, or none at all.
             envelope: factor of each edge, or None.
+            factors: a of each layer; None: all are 1.
         """
         u = basis
         for n, weight in enumerate(weights):
-            u = u @ weight
+            u = u @ (weight if factors is None else weight * factors[n])
             if biases:
                 u = u + biases[n]
             u = self.activation(u)
