@@ -9,6 +9,7 @@ from multiace.tracing import (
     NODES,
     TraceError,
     call_directly,
+    constants_as_arguments,
     flat_graph,
     forget_history,
 )
@@ -116,3 +117,53 @@ def test_operations_become_functions_that_do_the_same():
     overloads = [n for n in graph.graph.nodes if isinstance(n.target, torch._ops.OpOverload)]
     assert [str(node.target) for node in overloads] == ["aten.mean.default"]
     assert torch.equal(graph(x), expected)
+
+
+@pytest.mark.parametrize(
+    ("function", "target"),
+    [
+        (lambda x, i: x[:, 1:3] + 0.0, torch.narrow),
+        (lambda x, i: x[i], torch.index_select),
+        (lambda x, i: x.double(), torch.Tensor.to),
+    ],
+    ids=["a slice", "an index", "a conversion"],
+)
+def test_operations_become_what_people_would_write(function, target):
+    graph = flat_graph(function, torch.ones(5, 3), torch.zeros(7, dtype=torch.int64))
+    x, i = torch.randn(4, 3), torch.tensor([2, 0, 2])
+    call_directly(graph, {})
+    assert target in {node.target for node in graph.graph.nodes}
+    assert torch.equal(graph(x, i), function(x, i))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x, i: x[:, 1:],
+        lambda x, i: x[:, -2:],
+        lambda x, i: x[:, ::2],
+        lambda x, i: x[:, i % 3],
+        lambda x, i: x[i, i % 3],
+        lambda x, i: x[x[:, 0] > 0],
+    ],
+    ids=["to the end", "from the end", "steps", "columns", "two indices", "a mask"],
+)
+def test_other_slices_and_indices_stay_what_they_are(function):
+    graph = flat_graph(function, torch.ones(5, 3), torch.zeros(7, dtype=torch.int64))
+    x, i = torch.randn(4, 3), torch.tensor([2, 0, 2])
+    call_directly(graph, {})
+    assert torch.equal(graph(x, i), function(x, i))
+
+
+def test_constants_become_arguments_and_stay_the_same_objects():
+    weight = torch.nn.Parameter(torch.tensor([2.0]))
+    graph = flat_graph(lambda x: weight * torch.where(x > 0, x, 0.0) + weight, torch.ones(5))
+    constants = constants_as_arguments(graph)
+    assert {node.op for node in graph.graph.nodes} == {"placeholder", "call_function", "output"}
+    assert any(constant is weight for constant in constants)
+    assert len(constants) == 2  # the weight once, and the zero
+    x = torch.tensor([-1.0, 3.0])
+    assert graph(x, *constants).tolist() == [2.0, 8.0]
+    with torch.no_grad():
+        weight.fill_(1.0)
+    assert graph(x, *constants).tolist() == [1.0, 4.0]

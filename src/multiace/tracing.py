@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -130,32 +130,109 @@ def call_directly(graph: fx.GraphModule, functions: Mapping[Any, Callable[..., A
     """
     for node in graph.graph.nodes:
         if node.op == "call_function":
+            _simplify(node)
             node.target = functions.get(node.target) or _PUBLIC.get(node.target, node.target)
     graph.recompile()
 
 
+def constants_as_arguments(graph: fx.GraphModule) -> list[Tensor]:
+    """Let a graph take its attributes as further arguments; return them, the same objects.
+
+    Looking an attribute of a module up takes as long as a small operation. Tensors that are made
+    of nothing but numbers are made once and become arguments too.
+    """
+    last = [node for node in graph.graph.nodes if node.op == "placeholder"][-1]
+    arguments: dict[str, fx.Node] = {}
+    constants: list[Tensor] = []
+    for node in graph.graph.nodes:
+        if node.op == "get_attr":
+            name, value = str(node.target), getattr(graph, str(node.target))
+        elif node.target in (_ATEN.scalar_tensor.default, _ATEN.zeros.default):
+            if node.all_input_nodes:
+                continue
+            name, value = node.name, node.target(*node.args, **node.kwargs)
+        else:
+            continue
+        if name not in arguments:
+            with graph.graph.inserting_after(last):
+                last = arguments[name] = graph.graph.placeholder(f"constant_{name}")
+            constants.append(value)
+        node.replace_all_uses_with(arguments[name])
+        graph.graph.erase_node(node)
+    graph.recompile()
+    return constants
+
+
+def _simplify(node: fx.Node) -> None:
+    """Say what people would: `narrow` for a slice of known ends, `index_select` for one index."""
+    if node.target is _ATEN.slice.Tensor and len(node.args) == 4:
+        source, dim, start, end = node.args
+        if isinstance(start, int) and isinstance(end, int) and 0 <= start <= end < _NO_END:
+            node.target, node.args = torch.narrow, (source, dim, start, end - start)
+    elif node.target is _ATEN.index.Tensor:
+        source, indices = node.args
+        assert isinstance(indices, Sequence)
+        if len(indices) == 1 and indices[0].meta["val"].dtype == torch.int64:  # type: ignore
+            node.target, node.args = torch.index_select, (source, 0, indices[0])
+    elif node.target is _ATEN._to_copy.default and set(node.kwargs) <= {
+        "dtype",
+        "device",
+        "layout",
+    }:
+        value, source = node.meta["val"], node.args[0].meta["val"]  # type: ignore
+        if value.dtype != source.dtype and (value.device, value.layout) == (
+            source.device,
+            source.layout,
+        ):
+            node.target, node.kwargs = Tensor.to, {"dtype": value.dtype}
+
+
 _ATEN = torch.ops.aten
 
+_NO_END = 2**62
+"""Ends of slices beyond are those of the tensor."""
+
 _PUBLIC: dict[Any, Callable[..., Any]] = {
+    _ATEN._unsafe_view.default: Tensor.view,
+    _ATEN.add.Scalar: torch.add,
     _ATEN.add.Tensor: torch.add,
     _ATEN.cat.default: torch.cat,
+    _ATEN.clamp.default: torch.clamp,
+    _ATEN.clone.default: torch.clone,
+    _ATEN.cos.default: torch.cos,
     _ATEN.div.Tensor: torch.div,
+    _ATEN.empty_like.default: torch.empty_like,
     _ATEN.expand.default: Tensor.expand,
+    _ATEN.fill_.Scalar: Tensor.fill_,
     _ATEN.index_add.default: torch.index_add,
+    _ATEN.index_put.default: torch.index_put,
     _ATEN.index_select.default: torch.index_select,
+    _ATEN.lt.Scalar: torch.lt,
     _ATEN.mm.default: torch.mm,
+    _ATEN.mul.Scalar: torch.mul,
     _ATEN.mul.Tensor: torch.mul,
     _ATEN.neg.default: torch.neg,
+    _ATEN.new_empty.default: Tensor.new_empty,
+    _ATEN.new_zeros.default: Tensor.new_zeros,
+    _ATEN.ones_like.default: torch.ones_like,
+    _ATEN.permute.default: torch.permute,
     _ATEN.pow.Tensor_Scalar: torch.pow,
+    _ATEN.repeat_interleave.Tensor: torch.repeat_interleave,
+    _ATEN.rsub.Scalar: torch.rsub,
     _ATEN.select.int: torch.select,
+    _ATEN.sigmoid.default: torch.sigmoid,
+    _ATEN.sin.default: torch.sin,
     _ATEN.squeeze.dim: torch.squeeze,
     _ATEN.stack.default: torch.stack,
     _ATEN.sub.Tensor: torch.sub,
+    _ATEN.sub_.Tensor: Tensor.sub_,
     _ATEN.sum.default: torch.sum,
     _ATEN.sum.dim_IntList: torch.sum,
     _ATEN.sym_size.int: Tensor.size,
     _ATEN.t.default: torch.t,
+    _ATEN.unbind.int: torch.unbind,
     _ATEN.unsqueeze.default: torch.unsqueeze,
     _ATEN.view.default: Tensor.view,
     _ATEN.where.self: torch.where,
+    _ATEN.zeros_like.default: torch.zeros_like,
 }

@@ -19,6 +19,7 @@ from multiace.tracing import (
     PAIRS,
     STRUCTURES,
     call_directly,
+    constants_as_arguments,
     flat_graph,
     forget_history,
 )
@@ -74,6 +75,7 @@ class TracedGradients:
         direct = potential.kernels.direct
         assert direct is not None
         _own_gradients(graph, self._parameters)
+        self._constants = constants_as_arguments(graph)
         call_directly(graph, direct)
         for node in graph.graph.nodes:
             node.meta.clear()  # sizes and symbols of the trace
@@ -91,7 +93,7 @@ class TracedGradients:
             weights: of the terms of the loss.
         """
         with torch.no_grad():
-            loss, sums, counts, *gradients = self._run(weights, *_inputs(batch))
+            loss, sums, counts, *gradients = self._run(weights, *_inputs(batch), *self._constants)
         for parameter, gradient in zip(self._parameters, gradients, strict=True):
             parameter.grad = gradient
         return loss, Terms(sums, counts)

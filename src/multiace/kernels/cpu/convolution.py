@@ -159,12 +159,12 @@ def _arguments(inputs: Sequence[Tensor], constants: Sequence, keep: list) -> Arg
     features, harmonics, hidden, weights, edge_types, senders, receivers, pairs = keep[-8:]
     return Arguments(
         table=words.data_ptr() + 8,  # behind the key
-        n_senders=len(features),
-        n_receivers=len(features),
-        n_edges=len(senders),
-        n_pairs=len(hidden),
+        n_senders=features.shape[0],
+        n_receivers=features.shape[0],
+        n_edges=senders.shape[0],
+        n_pairs=hidden.shape[0],
         n_hidden=hidden.shape[1],
-        n_types=len(weights) if weights.ndim == 3 else len(weights) - hidden.shape[1] + 1,
+        n_types=weights.shape[0] if weights.ndim == 3 else weights.shape[0] - hidden.shape[1] + 1,
         type_rows=hidden.shape[1] if weights.ndim == 3 else 1,
         n_threads=threads(),
         senders=pointer(senders),
@@ -182,7 +182,7 @@ def _forward(*arguments) -> tuple[Tensor, ...]:
     inputs, constants = arguments[:4], arguments[4:]
     keep: list = []
     call = _arguments(inputs, constants, keep)
-    pooled = inputs[0].new_empty((len(inputs[0]), constants[-1]))
+    pooled = inputs[0].new_empty((inputs[0].shape[0], constants[-1]))
     call.pooled = pointer(pooled)
     library().call("convolution_forward", pooled.dtype, call)
     return (pooled,)

@@ -49,7 +49,7 @@ def _call(kernel: str, l_max: int, vectors: Tensor, **others: Tensor | None) -> 
     tensors = dict(zip(("vectors", *others), contiguous([vectors, *others.values()]), strict=True))
     call = Arguments(
         l_max=l_max,
-        n_edges=len(vectors),
+        n_edges=vectors.shape[0],
         n_threads=threads(),
         **{name: pointer(tensor) for name, tensor in tensors.items()},
     )

@@ -110,7 +110,7 @@ def _call(kernel: str, words: Tensor, x: Tensor, **others: Tensor | None) -> Non
     tensors = dict(zip(("x", *others), contiguous([x, *others.values()]), strict=True))
     call = Arguments(
         table=words.data_ptr() + 8,  # behind the key
-        n_nodes=len(x),
+        n_nodes=x.shape[0],
         n_threads=threads(),
         **{name: pointer(tensor) for name, tensor in tensors.items()},
     )

@@ -68,8 +68,8 @@ def _call(kernel: str, constants: Sequence[Any], **tensors: Tensor | None) -> No
     assert hidden is not None
     call = Arguments(
         n_nodes=n_nodes,
-        n_edges=len(harmonics),
-        n_pairs=len(hidden),
+        n_edges=harmonics.shape[0],
+        n_pairs=hidden.shape[0],
         n_elements=n_elements,
         n_harmonics=harmonics.shape[1],
         n_hidden=hidden.shape[1],

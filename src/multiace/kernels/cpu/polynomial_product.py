@@ -225,9 +225,9 @@ def _arguments(
     kept = contiguous([features, weights, species, *others.values()])
     call = Arguments(
         table=words.data_ptr() + 8,  # behind the key
-        n_nodes=len(features),
+        n_nodes=features.shape[0],
         n_channels=weights.shape[2],
-        n_elements=len(weights),
+        n_elements=weights.shape[0],
         n_threads=threads(),
     )
     for name, tensor in zip(["features", "weights", "species", *others], kept, strict=True):
@@ -249,7 +249,7 @@ def _forward(
     features: Tensor, weights: Tensor, species: Tensor | None, words: Tensor, dim_out: int
 ) -> tuple[Tensor, ...]:
     call, _kept = _arguments(features, weights, species, words)
-    product = features.new_empty((len(features), dim_out))
+    product = features.new_empty((features.shape[0], dim_out))
     call.product = pointer(product)
     library().call("polynomial_product_forward", features.dtype, call)
     return (product,)

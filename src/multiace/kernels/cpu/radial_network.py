@@ -85,7 +85,7 @@ def _call(
     tensors = dict(zip(names, contiguous([*inputs, *others.values()]), strict=True))
     of_layers = (ctypes.c_int64 * len(widths))(*widths)
     call = Arguments(
-        n_rows=len(inputs[0]),
+        n_rows=inputs[0].shape[0],
         n_layers=len(widths) - 1,
         n_threads=threads(),
         widths=ctypes.addressof(of_layers),
