@@ -38,8 +38,9 @@ class LinearLoop(nn.Module):
         super().__init__()
         self.irreps = irreps_in, irreps_out
 
-    def forward(self, x, weights, species=None):
-        return loops.linear(*self.irreps, x, weights, species)
+    def forward(self, x, weights, species, factors):
+        scaled = {irrep: weight * factors[irrep] for irrep, weight in weights.items()}
+        return loops.linear(*self.irreps, x, scaled, species)
 
 
 class ProductLoop(ConvolutionLoop):
@@ -52,8 +53,9 @@ class RadialLoop(nn.Module):
         super().__init__()
         self.activation = activation
 
-    def forward(self, *tensors):
-        return loops.radial_network(self.activation, *tensors)
+    def forward(self, basis, weights, biases, envelope, factors):
+        scaled = [weight * factor for weight, factor in zip(weights, factors, strict=True)]
+        return loops.radial_network(self.activation, basis, scaled, biases, envelope)
 
 
 class GateLoop(nn.Module):
@@ -63,6 +65,17 @@ class GateLoop(nn.Module):
 
     def forward(self, x):
         return loops.gate(*self.fields, x)
+
+
+class RadialBasisLoop(torch.nn.Module):
+    def __init__(self, family, number, cutoff, envelope, on):
+        super().__init__()
+        kind = (envelope.kind, envelope.power)
+        self.fields, self.on_basis = (family, cutoff, kind, on == "basis"), on == "basis"
+
+    def forward(self, distances, argument, constants):
+        basis, beside = loops.radial_basis(*self.fields, distances, argument, constants)
+        return basis, None if self.on_basis else beside
 
 
 class DensityLoop(torch.nn.Module):
@@ -80,6 +93,7 @@ LOOPS = dispatch.Kernels(
     "loops",
     None,
     edge_basis=EdgeBasis,
+    radial_basis=RadialBasisLoop,
     convolution=ConvolutionLoop,
     linear=LinearLoop,
     polynomial_product=ProductLoop,

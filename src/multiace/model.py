@@ -23,6 +23,7 @@ from multiace.activation import Activation
 from multiace.baseline import Baseline
 from multiace.design import Design, Statistics
 from multiace.design.layout import SCALAR, LayerLayout, embedding_irreps, layouts
+from multiace.envelope import Envelope
 from multiace.geometry.pairs import Pairs
 from multiace.initialisation import Initialisation
 from multiace.kernels.dispatch import Kernels
@@ -38,13 +39,6 @@ from multiace.layer.update import Select, Update
 from multiace.o3.irreps import Irrep, Irreps
 from multiace.one_particle.basis import EdgeFunctions
 from multiace.one_particle.chemical import ChemicalEmbedding
-from multiace.one_particle.cutoff import (
-    Envelope,
-    cosine_envelope,
-    cosine_envelope_slope,
-    polynomial_envelope,
-    polynomial_envelope_slope,
-)
 from multiace.one_particle.radial import AgnesiTransform, RadialBasis, RadialNetwork
 from multiace.readout import LinearReadout, MLPReadout
 
@@ -149,24 +143,20 @@ class _Builder:
     def edge_functions(self) -> EdgeFunctions:
         radial, cutoff = self.design.radial, self.design.cutoff
         basis = RadialBasis(
+            self.kernels,
             radial.family,
             radial.number,
             cutoff,
+            Envelope(radial.envelope, radial.envelope_power),
+            radial.envelope_on,
             trainable=radial.trainable,
             dtype=self.initial.dtype,
         )
-        envelope = Envelope(cosine_envelope, cosine_envelope_slope)
-        if radial.envelope == "polynomial":
-            power = radial.envelope_power
-            envelope = Envelope(
-                partial(polynomial_envelope, power=power),
-                partial(polynomial_envelope_slope, power=power),
-            )
         transform = None
         if radial.transform == "agnesi":
             transform = AgnesiTransform(self.elements, **radial.agnesi.model_dump())
         kernel = self.kernels.edge_basis(self.design.l_max)
-        return EdgeFunctions(kernel, basis, envelope, radial.envelope_on, cutoff, transform)
+        return EdgeFunctions(kernel, basis, cutoff, transform)
 
     def embedding(self) -> ChemicalEmbedding:
         return ChemicalEmbedding(

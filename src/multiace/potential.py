@@ -200,7 +200,7 @@ class Potential(nn.Module):
             for layer in cast(Iterable[Layer], self.model.layers):
                 network = layer.atomic_basis.radial_network
                 exact, at_points = (
-                    (network(*edge_functions.radial_at(d, d)) @ network.weights).double().cpu()
+                    (network(*edge_functions.radial_basis(d)) @ network.weights).double().cpu()
                     for d in (r.to(network.last), grid.points.to(network.last))
                 )  # (types, r, n_weights)
                 rows = (grid.solve @ at_points)[:, first.unsqueeze(1) + torch.arange(4)]

@@ -9,8 +9,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from multiace.elements import covalent_radii
+from multiace.envelope import Envelope
 from multiace.kernels.segment_sum import segment_sum
-from multiace.one_particle.cutoff import polynomial_envelope
 from multiace.units import BOHR, COULOMB
 
 COEFFICIENTS = (0.1818, 0.5099, 0.2802, 0.02817)
@@ -94,5 +94,5 @@ class Repulsion(nn.Module):
         terms = zip(self.coefficients, self.exponents, strict=True)
         screening = sum(c * torch.exp(-k * x) for c, k in terms)
         pair = self.coulomb * z_i * z_j / distances * screening
-        pair = pair * polynomial_envelope(distances / ends, self.envelope_power)
+        pair = pair * Envelope("polynomial", self.envelope_power)(distances / ends)
         return segment_sum(0.5 * pair, receivers, species.shape[0])

@@ -128,6 +128,31 @@ def gate(irreps_in, irreps_out, even, odd, activation_of_gates, x):
     return torch.stack(rows)
 
 
+def radial_basis(family, cutoff, envelope, on_basis, distances, argument, constants):
+    rows, beside = [], []
+    for e, r in enumerate(distances):
+        x = r if argument is None else argument[e]
+        functions = []
+        for n, k in enumerate(constants, start=1):
+            if family == "bessel":
+                functions.append((2 / cutoff) ** 0.5 * torch.sin(k * x / cutoff) / x)
+            elif family == "gaussian":
+                width = cutoff / len(constants)
+                functions.append(torch.exp(-((x - k) ** 2) / (2 * width**2)))
+            else:
+                functions.append(2**0.5 * torch.cos(n * torch.acos(1 - 2 * x / cutoff)))
+        kind, p = envelope
+        y = r / cutoff
+        u = (1 + torch.cos(torch.pi * y)) / 2
+        if kind == "polynomial":
+            u = 1 - (p + 1) * (p + 2) / 2 * y**p
+            u = u + p * (p + 2) * y ** (p + 1) - p * (p + 1) / 2 * y ** (p + 2)
+        u = u if r < cutoff else 0 * u
+        rows.append(torch.stack(functions) * (u if on_basis else 1))
+        beside.append(u)
+    return torch.stack(rows), torch.stack(beside)
+
+
 def radial_network(activation, basis, weights, biases, envelope):
     rows = []
     for e, u in enumerate(basis):

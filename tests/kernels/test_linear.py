@@ -1,7 +1,5 @@
 """Linear maps against loops over nodes, components and channels."""
 
-from functools import partial
-
 import pytest
 import torch
 from tests.kernels import loops
@@ -43,12 +41,16 @@ def build(kernels, name, n_nodes, dtype, species):
         if irrep in width
     ]
     map_ = kernels.linear(irreps_in, irreps_out)
+    factors = {irrep: 1.5 - n for n, irrep in enumerate(irreps)}
 
-    def of(function):
-        return lambda x, *w: function(x, dict(zip(irreps, w, strict=True)), species)
+    def kernel(x, *w):
+        return map_(x, dict(zip(irreps, w, strict=True)), species, factors)
 
-    inputs = [random(n_nodes, irreps_in.dim, dtype=dtype), *weights]
-    return of(map_), of(partial(loops.linear, irreps_in, irreps_out)), inputs
+    def loop(x, *w):
+        scaled = {irrep: factors[irrep] * m for irrep, m in zip(irreps, w, strict=True)}
+        return loops.linear(irreps_in, irreps_out, x, scaled, species)
+
+    return kernel, loop, [random(n_nodes, irreps_in.dim, dtype=dtype), *weights]
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -57,6 +59,13 @@ def build(kernels, name, n_nodes, dtype, species):
 def test_linear_map_mixes_the_channels_of_each_irrep(kernels, dtype, name, species):
     kernel, loop, inputs = build(kernels, name, len(SPECIES), dtype, species)
     assert_same_to_second_order(kernel, loop, inputs)
+
+
+def test_without_factors_matrices_are_taken_as_they_are(kernels):
+    irreps = Irreps.parse("2x0e+3x1o")
+    map_, x = kernels.linear(irreps, irreps), random(4, irreps.dim, dtype=torch.float64)
+    weights = {"0e": torch.eye(2).double(), "1o": torch.eye(3).double()}
+    assert torch.equal(map_(x, weights), x)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

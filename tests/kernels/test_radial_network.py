@@ -28,6 +28,11 @@ NETWORKS = {
 }
 
 
+def scaled_loop(activation, basis, weights, biases, envelope, factors):
+    scaled = [weight * factor for weight, factor in zip(weights, factors, strict=True)]
+    return loops.radial_network(activation, basis, scaled, biases, envelope)
+
+
 def build(kernels, name, n_edges, dtype=torch.float64, activation="silu"):
     widths, biased, enveloped = NETWORKS[name]
     function = Activation.of(activation)
@@ -35,15 +40,17 @@ def build(kernels, name, n_edges, dtype=torch.float64, activation="silu"):
     biases = [random(b, dtype=dtype) for b in widths[1:]] if biased else []
     envelope = [random(n_edges, dtype=dtype)] if enveloped else []
 
+    factors = [0.5 + n for n in range(len(weights))]
+
     def of(network):
         def function_of_tensors(basis, *rest):
             w, b = rest[: len(weights)], rest[len(weights) :][: len(biases)]
-            return network(basis, w, b, rest[-1] if enveloped else None)
+            return network(basis, w, b, rest[-1] if enveloped else None, factors)
 
         return function_of_tensors
 
     inputs = [random(n_edges, widths[0], dtype=dtype), *weights, *biases, *envelope]
-    loop = partial(loops.radial_network, function)
+    loop = partial(scaled_loop, function)
     return of(kernels.radial_network(function)), of(loop), inputs
 
 

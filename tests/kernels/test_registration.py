@@ -17,6 +17,7 @@ OPERATIONS = [
         "linear",
         "neighbour_density",
         "polynomial_product",
+        "radial_basis",
         "radial_network",
     )
     for suffix in ("", "_backward", "_double_backward")

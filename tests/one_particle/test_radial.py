@@ -13,8 +13,9 @@ from scipy.special import eval_chebyt
 
 from multiace.activation import Activation
 from multiace.design import Design, Statistics
+from multiace.envelope import Envelope
 from multiace.initialisation import Initialisation
-from multiace.kernels.dispatch import select_kernels
+from multiace.kernels.dispatch import REFERENCE, select_kernels
 from multiace.model import Model
 from multiace.one_particle.radial import AgnesiTransform, RadialBasis, RadialNetwork
 
@@ -26,8 +27,17 @@ TRAINABLE = ["bessel", "gaussian"]
 DISTANCES = np.array([0.3, 1.0, 2.345, 4.4999])
 
 
+class WithoutEnvelope(RadialBasis):
+    def forward(self, distances):
+        return super().forward(distances)[0]
+
+
 def build(family, number=NUMBER, *, trainable=False, dtype=torch.float64):
-    return RadialBasis(family, number, CUTOFF, trainable=trainable, dtype=dtype).to(dtype)
+    options = {"trainable": trainable, "dtype": dtype}
+    basis = WithoutEnvelope(
+        REFERENCE, family, number, CUTOFF, Envelope(), envelope_on="weights", **options
+    )
+    return basis.to(dtype)
 
 
 def closed_form(family, n, r, number=NUMBER):

@@ -16,6 +16,7 @@ from tests.plan.cases import NAMES, STRUCTURES, difference, evaluate, graph_of, 
 
 from multiace.design import Design
 from multiace.elements import ElementError
+from multiace.kernels.cpu import steps
 from multiace.plan import Plan, radial
 from multiace.potential import Potential
 
@@ -52,19 +53,12 @@ def test_exact_plans_of_random_designs_give_what_the_potentials_give():
 
 
 @pytest.mark.parametrize("name", ["mace", "by pair", "agnesi"])
-def test_radial_functions_are_evaluated_once_for_both_directions_of_a_pair(name, monkeypatch):
+def test_radial_functions_are_evaluated_once_for_both_directions_of_a_pair(name):
     model = potential(name)
-    functions, rows = type(model.model.edge_functions), list[int]()
-    evaluated = functions.radial_slopes
-
-    def recorded(self, distances, *others):
-        rows.append(len(distances))
-        return evaluated(self, distances, *others)
-
-    monkeypatch.setattr(functions, "radial_slopes", recorded)
-    graph = graph_of(model, STRUCTURES)
-    Plan(model, exact=True).evaluate(graph, forces=True, stress=True)
-    assert rows == [graph.n_edges // 2]
+    graph, plan = graph_of(model, STRUCTURES), Plan(model, exact=True)
+    plan.evaluate(graph, forces=True, stress=True)
+    (values,) = (step for step in plan._radial.steps if isinstance(step, steps.RadialValues))
+    assert values.n_rows == graph.n_edges // 2
 
 
 @pytest.mark.parametrize(("exact", "kernels"), [(0, "auto"), (1, "auto"), (1, "reference")])

@@ -8,7 +8,7 @@ import torch
 from scipy.interpolate import BPoly
 from tests.plan.cases import potential
 
-from multiace.one_particle.cutoff import cosine_envelope
+from multiace.envelope import Envelope
 from multiace.plan import Plan
 from multiace.plan.arrays import Array, Sizes
 from multiace.plan.spline import ROWS, Spline, fit_spline, with_derivatives
@@ -69,7 +69,7 @@ def test_errors_shrink_as_powers_of_the_width():
 
 
 def test_a_curvature_that_jumps_at_the_cutoff_is_that_inside():
-    envelope = with_derivatives(lambda r: cosine_envelope(r[:, None] / CUTOFF))
+    envelope = with_derivatives(lambda r: Envelope("cosine")(r[:, None] / CUTOFF))
     spline = fit_spline(envelope, CUTOFF, start=0.5, tolerance=1e-8)
     assert spline.n_intervals <= 64
     assert spline.table[-2] == pytest.approx((spline.width * np.pi / CUTOFF) ** 2 / 2)

@@ -19,6 +19,7 @@ from multiace.kernels.reference.gate import Gate
 from multiace.kernels.reference.linear import Linear
 from multiace.kernels.reference.neighbour_density import NeighbourDensity
 from multiace.kernels.reference.polynomial_product import PolynomialProduct
+from multiace.kernels.reference.radial_basis import RadialBasis
 from multiace.kernels.reference.radial_network import RadialNetwork
 
 _LOG = logging.getLogger("multiace")
@@ -43,6 +44,7 @@ class Kernels:
     label: str
     device: str | None
     edge_basis: Callable[..., nn.Module]
+    radial_basis: Callable[..., nn.Module]
     convolution: Callable[..., nn.Module]
     linear: Callable[..., nn.Module]
     polynomial_product: Callable[..., nn.Module]
@@ -64,6 +66,7 @@ REFERENCE = Kernels(
     "reference (PyTorch)",
     None,
     edge_basis=EdgeBasis,
+    radial_basis=RadialBasis,
     convolution=Convolution,
     linear=Linear,
     polynomial_product=PolynomialProduct,
@@ -90,6 +93,7 @@ def _cpu() -> Kernels:
     from multiace.kernels.cpu.neighbour_density import NeighbourDensity as FusedDensity
     from multiace.kernels.cpu.polynomial_product import PolynomialProduct as FusedProduct
     from multiace.kernels.cpu.prediction import predict
+    from multiace.kernels.cpu.radial_basis import RadialBasis as FusedRadialBasis
     from multiace.kernels.cpu.radial_network import RadialNetwork as FusedRadialNetwork
     from multiace.kernels.cpu.threads import OwnThreads
 
@@ -98,6 +102,7 @@ def _cpu() -> Kernels:
         f"cpu (compiled, {library().instruction_set})",
         "cpu",
         edge_basis=FusedEdgeBasis,
+        radial_basis=FusedRadialBasis,
         convolution=FusedConvolution,
         linear=FusedLinear,
         polynomial_product=FusedProduct,

@@ -84,10 +84,10 @@ class SpeciesPooling(nn.Module):
         elif self.species == "receiver":
             weights = weights.unsqueeze(1)
         # every path has the channels of h: one product for all
-        by_path = weights.unflatten(-1, (len(self.table.paths), -1)).movedim(-2, 0)
-        matrices = (by_path * of_element.unsqueeze(1)).flatten(-3, -2)  # (paths, .., z k, c)
+        by_path = weights.unflatten(-1, (len(self.table.paths), -1))  # (.., z or 1, k, paths, c)
+        matrices = (by_path * of_element[:, None, None]).flatten(-4, -3)  # (.., z k, paths, c)
         outs = (str(out) for _, _, out in self.table.paths)
-        return dict(zip(outs, matrices.unbind(0), strict=True))
+        return dict(zip(outs, matrices.unbind(-2), strict=True))
 
 
 def pools_by_species(table: ConvolutionTable, n_elements: int, mean_neighbours: float) -> bool:

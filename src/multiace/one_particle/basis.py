@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from multiace.geometry.pairs import Pairs
-from multiace.one_particle.cutoff import Envelope
-from multiace.one_particle.radial import AgnesiTransform, RadialBasis
+from multiace.one_particle.radial import AgnesiTransform, RadialBasis, RadialValues
 from multiace.one_particle.radial_grid import GridEdges, RadialGrid
 
 
@@ -39,18 +38,12 @@ class Edges(NamedTuple):
     pair: Int[Tensor, " edges"] | None = None
 
 
-RadialValues = tuple[Float[Tensor, "edges number"], Float[Tensor, " edges"] | None]
-"""Radial basis, and the envelope where the weights have it."""
-
-
 class EdgeFunctions(nn.Module):
     """Evaluate `Edges` from edge vectors.
 
     Args:
         edge_basis: kernel for distances and harmonics.
-        radial_basis: e_n(r).
-        envelope: cutoff function of r / r_c.
-        envelope_on: whether it multiplies the radial `basis` or the radial `weights`.
+        radial_basis: e_n, and the envelope of r / r_c.
         cutoff: r_c in Å.
         transform: T, which the radial basis is evaluated at, or None for the distance itself.
     """
@@ -59,14 +52,12 @@ class EdgeFunctions(nn.Module):
         self,
         edge_basis: nn.Module,
         radial_basis: RadialBasis,
-        envelope: Envelope,
-        envelope_on: Literal["basis", "weights"],
         cutoff: float,
         transform: AgnesiTransform | None = None,
     ) -> None:
         super().__init__()
         self.edge_basis, self.radial_basis, self.transform = edge_basis, radial_basis, transform
-        self.envelope, self.envelope_on, self.cutoff = envelope, envelope_on, cutoff
+        self.cutoff = cutoff
         self.grid: RadialGrid | None = None  # while training on one, see Potential.on_radial_grid
 
     def forward(
@@ -89,7 +80,7 @@ class EdgeFunctions(nn.Module):
 
     def _on_grid(self, grid: RadialGrid, distances: Float[Tensor, " pairs"]) -> GridEdges:
         points, solve = grid.points.to(distances), grid.solve.to(distances)
-        basis, envelope = self.radial_at(points, points)
+        basis, envelope = self.radial_basis(points)
         return GridEdges(basis, envelope, solve, *grid.place(distances))
 
     def radial(
@@ -98,53 +89,11 @@ class EdgeFunctions(nn.Module):
         senders: Int[Tensor, " edges"],
         receivers: Int[Tensor, " edges"],
         species: Int[Tensor, " nodes"],
-    ) -> tuple[Float[Tensor, "edges number"], Float[Tensor, " edges"] | None]:
+    ) -> RadialValues:
         """Evaluate the radial basis; return the envelope apart where the weights have it.
 
         Either direction of a pair gives the same.
         """
-        argument = distances
-        if self.transform is not None:
-            argument = self.transform(distances, senders, receivers, species)
-        return self.radial_at(distances, argument)
-
-    def radial_slopes(
-        self,
-        distances: Float[Tensor, " edges"],
-        senders: Int[Tensor, " edges"],
-        receivers: Int[Tensor, " edges"],
-        species: Int[Tensor, " nodes"],
-    ) -> tuple[RadialValues, RadialValues]:
-        """Evaluate what `radial` does and the derivatives by the distance, without autograd.
-
-        Returns:
-            `radial`, and the slopes of both of its functions.
-        """
-        x, argument, rate = distances / self.cutoff, distances, None
-        if self.transform is not None:
-            ends = (senders, receivers, species)
-            argument = self.transform(distances, *ends)
-            rate = self.transform.slopes(distances, *ends).unsqueeze(1)
-        envelope, envelope_slope = self.envelope(x), self.envelope.slope(x) / self.cutoff
-        basis = self.radial_basis(argument)
-        slope = self.radial_basis.slopes(argument, basis)
-        slope = slope if rate is None else slope * rate
-        if self.envelope_on == "weights":
-            return (basis, envelope), (slope, envelope_slope)
-        u, u_slope = envelope.unsqueeze(1), envelope_slope.unsqueeze(1)
-        return (basis * u, None), (slope * u + basis * u_slope, None)
-
-    def radial_at(
-        self, distances: Float[Tensor, " points"], argument: Float[Tensor, " points"]
-    ) -> tuple[Float[Tensor, "points number"], Float[Tensor, " points"] | None]:
-        """Evaluate what `radial` does where the argument of the basis is known.
-
-        Args:
-            distances: r, Å.
-            argument: what the radial basis is evaluated at: r, or T(r) with a transform.
-        """
-        envelope = self.envelope(distances / self.cutoff)
-        basis = self.radial_basis(argument)
-        if self.envelope_on == "basis":
-            return basis * envelope.unsqueeze(1), None
-        return basis, envelope
+        if self.transform is None:
+            return self.radial_basis(distances)
+        return self.radial_basis(distances, self.transform(distances, senders, receivers, species))

@@ -1,4 +1,4 @@
-"""Radial basis e_n(r) and the network that turns it into radial functions."""
+"""Radial basis e_n and the network that turns it into radial functions."""
 
 from __future__ import annotations
 
@@ -11,40 +11,42 @@ from torch import Tensor, nn
 
 from multiace.activation import Activation
 from multiace.elements import covalent_radii
+from multiace.envelope import Envelope
 from multiace.initialisation import Initialisation
 from multiace.kernels.dispatch import Kernels
 
+RadialValues = tuple[Float[Tensor, "edges number"], Float[Tensor, " edges"] | None]
+"""Radial basis, and the envelope where the weights have it."""
+
 
 class RadialBasis(nn.Module):
-    """e_n(r), n = 1..number, without envelope.
-
-    | family | e_n(r) | trainable |
-    |---|---|---|
-    | bessel | sqrt(2/r_c) sin(k_n r / r_c) / r, k_n = n pi | k_n |
-    | chebyshev | sqrt(2) T_n(1 - 2 r/r_c), orthonormal under the Chebyshev weight | - |
-    | gaussian | exp(-(r - mu_n)^2 / 2 w^2), w = r_c / number | mu_n (Å) |
+    """e_n(x) u(r / r_c) with their constants k_n; see `kernels.reference.radial_basis`.
 
     Args:
+        kernels: implementation.
         family: bessel, chebyshev or gaussian.
         number: number of functions.
         cutoff: r_c in Å.
-        trainable: train k_n or mu_n.
+        envelope: u.
+        envelope_on: whether it multiplies the radial `basis` or the radial `weights`.
+        trainable: train the constants: frequencies of Bessel functions or centres of Gaussians.
         dtype: dtype of what is trained.
-
-    Source: Gasteiger et al., DimeNet, ICLR 2020, eq. 7 (bessel).
     """
 
     def __init__(
         self,
+        kernels: Kernels,
         family: Literal["bessel", "chebyshev", "gaussian"],
         number: int,
         cutoff: float,
+        envelope: Envelope,
+        envelope_on: Literal["basis", "weights"],
         *,
         trainable: bool,
         dtype: torch.dtype,
     ) -> None:
         super().__init__()
-        self.family, self.number, self.cutoff = family, number, cutoff
+        self.kernel = kernels.radial_basis(family, number, cutoff, envelope, envelope_on)
         n = torch.arange(1, number + 1, dtype=torch.float64)
         constants = {
             "bessel": n * math.pi,
@@ -56,35 +58,16 @@ class RadialBasis(nn.Module):
         else:
             self.register_buffer("constants", constants, persistent=False)
 
-    def forward(self, distances: Float[Tensor, " edges"]) -> Float[Tensor, "edges number"]:
-        """Return e_n of every edge."""
-        r = distances.unsqueeze(1)
-        x = r / self.cutoff
-        if self.family == "bessel":
-            return math.sqrt(2.0 / self.cutoff) * torch.sin(self.constants * x) / r
-        if self.family == "gaussian":
-            width = self.cutoff / self.number
-            return torch.exp(-0.5 * ((r - self.constants) / width).square())
-        return math.sqrt(2.0) * chebyshev(1.0 - 2.0 * x, self.number)
-
-    def slopes(
-        self, distances: Float[Tensor, " edges"], values: Float[Tensor, "edges number"]
-    ) -> Float[Tensor, "edges number"]:
-        """Return de_n/dr.
+    def forward(
+        self, distances: Float[Tensor, " edges"], argument: Float[Tensor, " edges"] | None = None
+    ) -> RadialValues:
+        """Return the basis, and the envelope where the weights have it.
 
         Args:
-            distances: r.
-            values: e_n(r).
+            distances: r, Å.
+            argument: x, what e_n is evaluated at; None: r.
         """
-        r = distances.unsqueeze(1)
-        if self.family == "bessel":
-            k = self.constants / self.cutoff
-            return (math.sqrt(2.0 / self.cutoff) * k * torch.cos(k * r) - values) / r
-        if self.family == "gaussian":
-            width = self.cutoff / self.number
-            return (self.constants - r) / width**2 * values
-        slopes = chebyshev_slopes(1.0 - 2.0 * r / self.cutoff, values / math.sqrt(2.0))
-        return -2.0 / self.cutoff * math.sqrt(2.0) * slopes
+        return self.kernel(distances, argument, self.constants)
 
 
 class AgnesiTransform(nn.Module):
@@ -145,43 +128,6 @@ class AgnesiTransform(nn.Module):
         species: Int[Tensor, " nodes"],
     ) -> Float[Tensor, " edges"]:
         return 0.5 * (self.radii[species[senders]] + self.radii[species[receivers]])
-
-
-def chebyshev(x: Float[Tensor, "edges 1"], number: int) -> Float[Tensor, "edges number"]:
-    """Return T_1(x)..T_number(x) by T_{n+1} = 2 x T_n - T_{n-1}.
-
-    Example:
-        >>> chebyshev(torch.tensor([[0.5]]), 3)
-        tensor([[ 0.5000, -0.5000, -1.0000]])
-    """
-    previous, current = torch.ones_like(x), x
-    columns = [current]
-    for _ in range(number - 1):
-        previous, current = current, 2.0 * x * current - previous
-        columns.append(current)
-    return torch.cat(columns, dim=1)
-
-
-def chebyshev_slopes(
-    x: Float[Tensor, "edges 1"], values: Float[Tensor, "edges number"]
-) -> Float[Tensor, "edges number"]:
-    """Return T_1'(x)..T_number'(x) by T_{n+1}' = 2 T_n + 2 x T_n' - T_{n-1}'.
-
-    Args:
-        x: where.
-        values: T_1(x)..T_number(x).
-
-    Example:
-        >>> x = torch.tensor([[0.5]])
-        >>> chebyshev_slopes(x, chebyshev(x, 3))
-        tensor([[1., 2., 0.]])
-    """
-    previous, current = torch.zeros_like(x), torch.ones_like(x)
-    columns = [current]
-    for value in values[:, :-1].split(1, dim=1):
-        previous, current = current, 2.0 * (value + x * current) - previous
-        columns.append(current)
-    return torch.cat(columns, dim=1)
 
 
 class RadialNetwork(nn.Module):

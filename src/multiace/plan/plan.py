@@ -185,6 +185,7 @@ class Plan:
         for source in self._radial.sources:
             if isinstance(source, NetworkSource):
                 self._arrays.append(source.hidden)
+        self._arrays += self._radial.transformed
         of_pairs = self._lay.distances_of_pairs(self._distances, self._pair_distances)
         steps = [geometry, of_pairs, *self._radial.steps]
         if self._repulsion is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import logging
 from collections.abc import Callable, Sequence
+from types import ModuleType
 from typing import cast
 
 import numpy as np
@@ -16,11 +17,11 @@ from multiace.kernels.dispatch import Kernels
 from multiace.kernels.tables import ConvolutionTable
 from multiace.layer.atomic_basis import AtomicBasis, Density
 from multiace.layer.layer import Layer
-from multiace.one_particle.basis import EdgeFunctions, Edges, RadialValues
+from multiace.one_particle.basis import EdgeFunctions, Edges
 from multiace.plan.arrays import Array
 from multiace.plan.sources import NetworkSource, RadialSource, SplineSource
 from multiace.plan.spline import FEWEST, ROWS, Functions, Spline, fit_spline, with_derivatives
-from multiace.plan.steps import Differentiated, RadialHidden, Step
+from multiace.plan.steps import Differentiated, Step, Transform
 from multiace.plan.topology import Topology
 from multiace.potential import Potential
 
@@ -61,6 +62,7 @@ class RadialFunctions:
         self._bases = [cast(Layer, layer).atomic_basis for layer in self._model.layers]
         self._dtype = potential.dtype
         self.error = self.slope_error = 0.0
+        self.transformed: tuple[Array, ...] = ()
         self._bound = kernels.steps
         splines = None
         if not exact and self._bound is not None:
@@ -98,17 +100,7 @@ class RadialFunctions:
 
         arrays = [cast(NetworkSource, source).hidden for source in sources]
         if self._bound is not None:
-            layers = [
-                self._bound.HiddenFeatures(
-                    basis.radial_network.kernel,
-                    [matrix.detach() for matrix in basis.radial_network.matrices],
-                    [bias.detach() for bias in basis.radial_network.biases],
-                    self._distances,
-                    hidden,
-                )
-                for basis, hidden in zip(self._bases, arrays, strict=True)
-            ]
-            return sources, [RadialHidden(self._radial_slopes, self._distances, layers)]
+            return sources, self._bound_networks(self._bound, arrays)
 
         def hidden_features(distances: Tensor) -> list[Tensor]:
             radial = self._radial_basis(distances)
@@ -116,13 +108,46 @@ class RadialFunctions:
 
         return sources, [Differentiated(hidden_features, [self._distances], arrays)]
 
+    def _bound_networks(self, bound: ModuleType, hidden: Sequence[Array]) -> list[Step]:
+        """Return the steps from the distances to the hidden features of each layer."""
+        steps: list[Step] = []
+        module = self._model.edge_functions.radial_basis
+        if self._model.edge_functions.transform is not None:
+            self.transformed = tuple(
+                Array("pairs", (), self._dtype, differentiable=False) for _ in range(2)
+            )
+            steps.append(Transform(self._transform, self._distances, *self.transformed))
+        values = bound.RadialValues(
+            module.kernel,
+            module.constants.detach().to(self._dtype),
+            self._distances,
+            self.transformed or None,
+        )
+        networks = (basis.radial_network for basis in self._bases)
+        return [
+            *steps,
+            values,
+            *(
+                bound.HiddenFeatures(
+                    network.kernel,
+                    [matrix.detach() for matrix in network.matrices],
+                    [bias.detach() for bias in network.biases],
+                    values,
+                    of_layer,
+                )
+                for network, of_layer in zip(networks, hidden, strict=True)
+            ),
+        ]
+
     def _radial_basis(self, distances: Tensor) -> tuple[Tensor, Tensor | None]:
         top = self._topology()
         return self._model.edge_functions.radial(distances, *top.ends_of_pairs, top.species)
 
-    def _radial_slopes(self, distances: Tensor) -> tuple[RadialValues, RadialValues]:
-        top = self._topology()
-        return self._model.edge_functions.radial_slopes(distances, *top.ends_of_pairs, top.species)
+    def _transform(self, distances: Tensor) -> tuple[Tensor, Tensor]:
+        top, transform = self._topology(), self._model.edge_functions.transform
+        assert transform is not None
+        ends = (*top.ends_of_pairs, top.species)
+        return transform(distances, *ends), transform.slopes(distances, *ends)
 
     def _fit(self, present: Sequence[int], tolerance: float) -> _Splines | None:
         """Fit all splines on equally many intervals; return None if they are beyond the budget."""

@@ -17,32 +17,11 @@ from multiace.layer.linear import EquivariantLinear
 from multiace.layer.message import Message
 from multiace.layer.update import Select
 from multiace.o3.irreps import Irreps
-from multiace.one_particle.basis import RadialValues
 from multiace.plan.arrays import Array, Rows
 from multiace.plan.linear_map import LinearMap
 from multiace.plan.sources import NetworkSource, RadialSource
 from multiace.plan.topology import Topology
 from multiace.readout import LinearReadout, MLPReadout
-
-
-@runtime_checkable
-class HiddenFeatures(Protocol):
-    """Hidden features of one layer: `HiddenFeatures` of the kernels."""
-
-    def bind(self, top: Topology, moved: bool) -> None:
-        """Take the edges there are."""
-
-    def evaluate(
-        self,
-        basis: Tensor,
-        basis_slope: Tensor,
-        envelope: Tensor | None,
-        envelope_slope: Tensor | None,
-    ) -> None:
-        """Write u and du/dr."""
-
-    def backward(self) -> None:
-        """Add the gradient by the distance."""
 
 
 @runtime_checkable
@@ -136,39 +115,36 @@ class Differentiated:
         self._leaves, self._results = [], ()
 
 
-class RadialHidden:
-    """u_t(r) of every layer by its network, and du_t/dr beside it.
+class Transform:
+    """x(r), what the radial basis is evaluated at, and dx/dr beside it.
 
     Args:
-        radial: distances of pairs -> radial basis and envelope of the weights, and their slopes.
+        function: distances of pairs -> x, dx/dr.
         distances: array of distances of pairs.
-        layers: kernels of each layer.
+        argument: array of x.
+        rate: array of dx/dr.
     """
 
     def __init__(
         self,
-        radial: Callable[[Tensor], tuple[RadialValues, RadialValues]],
+        function: Callable[[Tensor], tuple[Tensor, Tensor]],
         distances: Array,
-        layers: Sequence[HiddenFeatures],
+        argument: Array,
+        rate: Array,
     ) -> None:
-        self.radial, self.distances, self.layers = radial, distances, list(layers)
+        self.function, self.distances, self.outputs = function, distances, (argument, rate)
 
     def bind(self, top: Topology, moved: bool) -> None:
         """Take the edges there are."""
-        for layer in self.layers:
-            layer.bind(top, moved)
 
     def forward(self) -> None:
-        """Evaluate the networks."""
-        with torch.no_grad():
-            (basis, envelope), (basis_slope, envelope_slope) = self.radial(self.distances.value)
-        for layer in self.layers:
-            layer.evaluate(basis, basis_slope, envelope, envelope_slope)
+        """Evaluate the function."""
+        results = self.function(self.distances.value)
+        for array, result in zip(self.outputs, results, strict=True):
+            array.value.copy_(result)
 
     def backward(self) -> None:
-        """Add the gradients by the distance."""
-        for layer in self.layers:
-            layer.backward()
+        """Leave it to the radial functions, whose slopes are by the distance."""
 
 
 class DistancesOfPairs:

@@ -117,8 +117,13 @@ class Operation:
         n_in, n_out = len(self.inputs), self.n_outputs
         cotangents, inputs = arguments[:n_out], arguments[n_out : n_out + n_in]
         outputs = self.reference(*inputs, *arguments[n_out + n_in :])
+        live = [pair for pair in zip(outputs, cotangents, strict=True) if pair[0].requires_grad]
         first = torch.autograd.grad(
-            outputs, inputs, cotangents, create_graph=True, materialize_grads=True
+            [output for output, _ in live],
+            inputs,
+            [cotangent for _, cotangent in live],
+            create_graph=True,
+            materialize_grads=True,
         )
         phi = sum((dot * g).sum() for dot, g in zip(dots, first, strict=True) if dot is not None)
         assert isinstance(phi, Tensor)

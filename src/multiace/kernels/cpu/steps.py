@@ -6,7 +6,7 @@ energy's gradients by its inputs, adding where an input is shared with other ste
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -19,108 +19,22 @@ from multiace.kernels.cpu import (
     linear,
     neighbour_density,
     polynomial_product,
-    radial_network,
 )
-from multiace.kernels.cpu.bound_kernel import (
-    Array,
-    BoundKernel,
-    BoundSequence,
-    Topology,
-)
+from multiace.kernels.cpu.bound_kernel import Array, BoundKernel, Topology
 from multiace.kernels.cpu.bound_kernel import BoundStep as BoundStep
 from multiace.kernels.cpu.bound_kernel import JoinedSteps as JoinedSteps
-from multiace.kernels.cpu.gate import FUNCTIONS, Gate
+from multiace.kernels.cpu.gate import Gate
 from multiace.kernels.cpu.prediction import SumTerms as SumTerms
+from multiace.kernels.cpu.radial_steps import HiddenFeatures as HiddenFeatures
+from multiace.kernels.cpu.radial_steps import RadialValues as RadialValues
 from multiace.kernels.cpu.rows import CarryRows as CarryRows
 from multiace.kernels.cpu.rows import ClearGradients as ClearGradients
 from multiace.kernels.cpu.rows import TakeRows as TakeRows
 from multiace.kernels.cpu.spline import SplineBasis as SplineBasis
 from multiace.kernels.cpu.spline import SplineFunctions as SplineFunctions
-from multiace.kernels.cpu.spline import SplineFunctionsArguments
 from multiace.kernels.cpu.threads import threads as threads
 from multiace.kernels.tables import ConvolutionTable, ProductTable
 from multiace.o3.irreps import Irreps
-
-
-class HiddenFeatures:
-    """u(r) of a radial network and du/dr, both at once: r is the only thing that u depends on.
-
-    Args:
-        module: the radial network.
-        matrices: its hidden layers.
-        biases: their biases, or none at all.
-        distances: array of distances of pairs.
-        hidden: u.
-    """
-
-    def __init__(
-        self,
-        module: radial_network.RadialNetwork,
-        matrices: Sequence[Tensor],
-        biases: Sequence[Tensor],
-        distances: Array,
-        hidden: Array,
-    ) -> None:
-        self.distances, self.hidden = distances, hidden
-        dtype, activation = hidden.value.dtype, module.activation
-        width = hidden.value.shape[1]
-        n_basis = matrices[0].shape[0] if matrices else width
-        widths = [n_basis, *(matrix.shape[1] for matrix in matrices)]
-        self._forward = BoundKernel("radial_network_tangent", dtype, radial_network.Arguments())
-        self._forward.set(
-            n_layers=len(matrices),
-            widths=torch.tensor(widths, dtype=torch.int64),
-            function=FUNCTIONS[activation.name],
-            constant=activation.constant,
-            weights=torch.cat([matrix.flatten() for matrix in matrices]) if matrices else None,
-            biases=torch.cat(list(biases)) if biases else None,
-        )
-        arguments = SplineFunctionsArguments()
-        self._backward = BoundKernel("spline_functions_backward", dtype, arguments)
-        self._backward.set(n_functions=width)
-        self._slopes = hidden.value.new_empty((0, width))
-        self._run_forward = BoundSequence([self._forward])
-        self._run_backward = BoundSequence([self._backward])
-
-    def bind(self, top: Topology, moved: bool) -> None:
-        """Take the edges there are."""
-        n = top.n_pairs
-        if n > len(self._slopes):
-            self._slopes = self._slopes.new_empty((int(1.1 * n) + 1, self._slopes.shape[1]))
-        self._forward.set(
-            n_threads=threads(), features=self.hidden.value, features_dot=self._slopes
-        )
-        self._backward.set(
-            n_rows=n,
-            slopes=self._slopes,
-            cotangent=self.hidden.gradient,
-            distance_gradient=self.distances.gradient,
-        )
-
-    def evaluate(
-        self,
-        basis: Tensor,
-        basis_slope: Tensor,
-        envelope: Tensor | None,
-        envelope_slope: Tensor | None,
-    ) -> None:
-        """Write u and du/dr.
-
-        Args:
-            basis: e, a row for each distance.
-            basis_slope: de/dr.
-            envelope: of the weights, if it stands there.
-            envelope_slope: its slope.
-        """
-        values = {"basis": basis, "basis_dot": basis_slope}
-        values |= {"envelope": envelope, "envelope_dot": envelope_slope}
-        self._forward.set(n_rows=len(basis))
-        self._forward.set(**{n: None if x is None else x.contiguous() for n, x in values.items()})
-        self._run_forward.run()
-
-    def backward(self) -> None:
-        """Add the gradient by the distance."""
-        self._run_backward.run()
 
 
 class SumDensity(BoundStep):

@@ -1,0 +1,127 @@
+"""Radial bases and envelopes against loops over distances and functions."""
+
+from functools import partial
+
+import pytest
+import torch
+from tests.kernels import loops
+from tests.kernels.comparison import (
+    DTYPES,
+    assert_same_to_order,
+    assert_same_to_second_order,
+    non_contiguous,
+)
+
+from multiace.envelope import Envelope
+from multiace.kernels.dispatch import select_kernels
+
+CUTOFF = 3.0
+FAMILIES = ["bessel", "chebyshev", "gaussian"]
+ENVELOPES = {"cosine": ("cosine", 0), "square": ("polynomial", 2), "sixth": ("polynomial", 6)}
+CASES = {  # envelope on the basis, argument given
+    "on_basis": (True, False),
+    "beside": (False, False),
+    "on_basis_of_an_argument": (True, True),
+    "beside_an_argument": (False, True),
+}
+
+
+def build(kernels, family, envelope, case, n_rows, number=4, dtype=torch.float64):
+    on_basis, transformed = CASES[case]
+    kind, power = ENVELOPES[envelope]
+    where = "basis" if on_basis else "weights"
+    module = kernels.radial_basis(family, number, CUTOFF, Envelope(kind, power), where)
+    loop = partial(loops.radial_basis, family, CUTOFF, ENVELOPES[envelope], on_basis)
+
+    def of(function):
+        def outputs(distances, *rest):
+            argument = rest[0] if transformed else None
+            basis, beside = function(distances, argument, rest[-1])
+            return basis if on_basis else torch.cat([basis.flatten(), beside])
+
+        return outputs
+
+    random = torch.Generator().manual_seed(0)
+    distances = 0.4 + (CUTOFF - 0.5) * torch.rand(n_rows, generator=random, dtype=torch.float64)
+    if n_rows > 2:
+        distances[2] = 1.3 * CUTOFF if transformed or family != "chebyshev" else 0.7
+    inputs = [distances]
+    if transformed:
+        inputs.append(0.3 + 0.6 * torch.rand(n_rows, generator=random, dtype=torch.float64))
+    inputs.append(torch.arange(1, number + 1, dtype=torch.float64) * 0.5)
+    return of(module), of(loop), [x.to(dtype) for x in inputs]
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("envelope", ENVELOPES)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_basis_and_envelope_are_those_of_each_distance_alone(
+    kernels, family, envelope, case, dtype
+):
+    kernel, loop, inputs = build(kernels, family, envelope, case, 5, dtype=dtype)
+    assert_same_to_second_order(kernel, loop, inputs)
+
+
+@pytest.mark.parametrize("n_rows", [1, 16, 19, 67])
+@pytest.mark.parametrize("number", [1, 8, 19])
+def test_any_number_of_distances_and_functions(kernels, n_rows, number):
+    for dtype in DTYPES:
+        case = build(kernels, "bessel", "sixth", "on_basis", n_rows, number, dtype)
+        assert_same_to_second_order(*case)
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_third_derivatives_are_those_of_the_definition(compiled, family, case):
+    reference = select_kernels("reference")
+    kernel, _, inputs = build(compiled, family, "sixth", case, 5)
+    definition, _, _ = build(reference, family, "sixth", case, 5)
+    assert_same_to_order(3, kernel, definition, inputs)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_inputs_that_are_not_contiguous(kernels, case):
+    kernel, loop, inputs = build(kernels, "bessel", "sixth", case, 5)
+    assert_same_to_second_order(kernel, loop, [non_contiguous(x) for x in inputs])
+
+
+@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_derivatives_are_finite_differences(kernels, family, case):
+    kernel, _, inputs = build(kernels, family, "sixth", case, 5)
+    variables = tuple(x.requires_grad_() for x in inputs)
+    assert torch.autograd.gradcheck(kernel, variables, fast_mode=True)
+    assert torch.autograd.gradgradcheck(kernel, variables, fast_mode=True)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_no_distance_gives_nothing(kernels, case):
+    kernel, _, inputs = build(kernels, "bessel", "sixth", case, 0)
+    x = [tensor.requires_grad_() for tensor in inputs]
+    assert kernel(*x).numel() == 0
+    (gradient,) = torch.autograd.grad(kernel(*x).sum(), x[-1:])
+    assert not gradient.any()
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_high_frequencies_keep_their_precision(kernels, dtype):
+    """Sine and cosine of up to 200, to the rounding of their argument."""
+    module = kernels.radial_basis("bessel", 64, CUTOFF, Envelope(), "weights")
+    r = torch.linspace(0.1, CUTOFF, 97, dtype=dtype).requires_grad_()
+    k = torch.pi * torch.arange(1, 65, dtype=dtype)
+    found = module(r, None, k)[0]
+    (slope,) = torch.autograd.grad(found.sum(), r)
+    x, q = r.detach().double(), k.double()
+    x = x.requires_grad_()
+    expected = (2 / CUTOFF) ** 0.5 * torch.sin(q * x[:, None] / CUTOFF) / x[:, None]
+    (expected_slope,) = torch.autograd.grad(expected.sum(), x)
+    eps = torch.finfo(dtype).eps
+    assert (found - expected).abs().max() < 200 * eps * expected.abs().max()
+    assert (slope - expected_slope).abs().max() < 200 * eps * 64 * 64 * torch.pi / CUTOFF
+
+
+def test_numbers_of_two_dtypes_are_refused(compiled):
+    module = compiled.radial_basis("bessel", 2, CUTOFF, Envelope(), "basis")
+    with pytest.raises(TypeError, match="float32, torch.float64 together"):
+        module(torch.ones(3), None, torch.ones(2).double())
