@@ -88,6 +88,8 @@ def operations_of(
     n_harmonics = (potential.design.l_max + 1) ** 2
     kernel = potential.model.edge_functions.edge_basis
     operations["edge basis"] = (kernel, n_edges * (10 + 6 * n_harmonics))
+    radial = potential.model.edge_functions.radial_basis.kernel
+    operations["radial basis"] = (radial, n_pairs * (30 + 40 * potential.design.radial.number))
     return operations
 
 
@@ -151,7 +153,7 @@ def passes_of(module: nn.Module, arguments: tuple) -> dict[str, Callable[[], obj
     inputs = [leaf for leaf in leaves if isinstance(leaf, Tensor) and leaf.requires_grad]
 
     def forward() -> list[Tensor]:
-        return pytree.tree_leaves(module(*arguments))
+        return [x for x in pytree.tree_leaves(module(*arguments)) if x is not None]
 
     outputs = forward()
     cotangents = [torch.randn_like(output).requires_grad_() for output in outputs]
