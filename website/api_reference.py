@@ -79,7 +79,7 @@ AREAS: dict[str, Area] = {
         "One step of the equation a module, for those who change it.",
         (
             "multiace.one_particle.radial",
-            "multiace.one_particle.cutoff",
+            "multiace.envelope",
             "multiace.one_particle.chemical",
             "multiace.one_particle.basis",
             "multiace.layer.atomic_basis",
