@@ -167,3 +167,10 @@ def test_constants_become_arguments_and_stay_the_same_objects():
     with torch.no_grad():
         weight.fill_(1.0)
     assert graph(x, *constants).tolist() == [1.0, 4.0]
+
+
+def test_a_constant_that_is_changed_in_place_is_made_anew():
+    graph = flat_graph(lambda x: x + torch.zeros(()).add_(1.0), torch.ones(5))
+    constants = constants_as_arguments(graph)
+    for _ in range(2):
+        assert graph(torch.zeros(2), *constants).tolist() == [1.0, 1.0]

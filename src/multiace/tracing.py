@@ -139,7 +139,8 @@ def constants_as_arguments(graph: fx.GraphModule) -> list[Tensor]:
     """Let a graph take its attributes as further arguments; return them, the same objects.
 
     Looking an attribute of a module up takes as long as a small operation. Tensors that are made
-    of nothing but numbers are made once and become arguments too.
+    of nothing but numbers, and that nothing changes in place, are made once and become arguments
+    too.
     """
     last = [node for node in graph.graph.nodes if node.op == "placeholder"][-1]
     arguments: dict[str, fx.Node] = {}
@@ -148,7 +149,7 @@ def constants_as_arguments(graph: fx.GraphModule) -> list[Tensor]:
         if node.op == "get_attr":
             name, value = str(node.target), getattr(graph, str(node.target))
         elif node.target in (_ATEN.scalar_tensor.default, _ATEN.zeros.default):
-            if node.all_input_nodes:
+            if node.all_input_nodes or any(map(_changes, node.users)):
                 continue
             name, value = node.name, node.target(*node.args, **node.kwargs)
         else:
@@ -163,6 +164,11 @@ def constants_as_arguments(graph: fx.GraphModule) -> list[Tensor]:
     return constants
 
 
+def _changes(node: fx.Node) -> bool:
+    """Whether an operation writes into an input."""
+    return isinstance(node.target, torch._ops.OpOverload) and node.target._schema.is_mutable
+
+
 def _simplify(node: fx.Node) -> None:
     """Say what people would: `narrow` for a slice of known ends, `index_select` for one index."""
     if node.target is _ATEN.slice.Tensor and len(node.args) == 4:
@@ -172,20 +178,18 @@ def _simplify(node: fx.Node) -> None:
     elif node.target is _ATEN.index.Tensor:
         source, indices = node.args
         assert isinstance(indices, Sequence)
-        if len(indices) == 1 and indices[0].meta["val"].dtype == torch.int64:  # type: ignore
-            node.target, node.args = torch.index_select, (source, 0, indices[0])
-    elif node.target is _ATEN._to_copy.default and set(node.kwargs) <= {
-        "dtype",
-        "device",
-        "layout",
-    }:
-        value, source = node.meta["val"], node.args[0].meta["val"]  # type: ignore
-        if value.dtype != source.dtype and (value.device, value.layout) == (
-            source.device,
-            source.layout,
-        ):
+        (index, *others) = indices
+        if not others and isinstance(index, fx.Node) and index.meta["val"].dtype == torch.int64:
+            node.target, node.args = torch.index_select, (source, 0, index)
+    elif node.target is _ATEN._to_copy.default and set(node.kwargs) <= _OF_COPY:
+        value, (source,) = node.meta["val"], node.all_input_nodes
+        before = source.meta["val"]
+        stays = (value.device, value.layout) == (before.device, before.layout)
+        if stays and value.dtype != before.dtype:
             node.target, node.kwargs = Tensor.to, {"dtype": value.dtype}
 
+
+_OF_COPY = {"dtype", "device", "layout"}
 
 _ATEN = torch.ops.aten
 

@@ -68,13 +68,7 @@ class RadialBasis(nn.Module):
         argument: Float[Tensor, " edges"] | None,
         constants: Float[Tensor, " number"],
     ) -> tuple[Float[Tensor, "edges number"], Float[Tensor, " edges"] | None]:
-        """Return the basis, and the envelope where the weights have it.
-
-        Args:
-            distances: r, Å.
-            argument: x; None: r.
-            constants: k_n.
-        """
+        """Return the basis, and the envelope; arguments are those of the definition."""
         given = distances.new_empty(0) if argument is None else argument
         basis, envelope = radial_basis(distances, given, constants, *self.fixed)
         return basis, envelope if self.envelope_on == "weights" else None

@@ -43,20 +43,15 @@ class RadialValues(BoundStep):
         self._kernel.set(number=number, family=family, cutoff=cutoff, constants=constants)
         self._kernel.set(envelope_power=power, envelope_on_basis=on_basis)
 
-    @property
-    def n_rows(self) -> int:
-        """Distances that it is bound to."""
-        return len(self.distances.value)
-
     def bind(self, top: Topology, moved: bool) -> None:
         """Take the edges there are."""
         n = top.n_pairs
         if n > len(self.basis):
             rows = int(1.1 * n) + 1
-            names = ("basis", "basis_slope", "envelope", "envelope_slope")
-            for name, array in zip(names, map(self.__getattribute__, names), strict=True):
-                if array is not None:
-                    setattr(self, name, array.new_empty((rows, *array.shape[1:])))
+            shape = (rows, self.basis.shape[1])
+            self.basis, self.basis_slope = (self.basis.new_empty(shape) for _ in range(2))
+            if self.envelope is not None:
+                self.envelope, self.envelope_slope = (self.basis.new_empty(rows) for _ in range(2))
         self._kernel.set(
             n_rows=n,
             n_threads=threads(),
