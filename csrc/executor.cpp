@@ -94,9 +94,8 @@ void Executor<T>::plan_layer(int64_t t) {
         x.differentiable = true, x.add = pulled[x.array], pulled[x.array] = true;
       }
     }
-  for (auto& step : layer.of_receivers) {
-    layer.commits |= step->commits();
-    for (const std::vector<Operand>* operands : {&step->inputs, &step->outputs})
+  for (auto step = layer.of_receivers.rbegin(); step != layer.of_receivers.rend(); ++step) {
+    for (const std::vector<Operand>* operands : {&(*step)->inputs, &(*step)->outputs})
       for (const Operand& x : *operands) {
         if (!of_nodes(x.array) || listed[x.array]) continue;
         listed[x.array] = true;
@@ -105,8 +104,9 @@ void Executor<T>::plan_layer(int64_t t) {
         if (array.rows == Rows::kOwned && array.lifetime != Lifetime::kWhole && !kept) layer.temporary.push_back(x.array);
         if (array.rows == Rows::kOwned || (is_last(t) && x.array == array_of(t))) layer.gradients.push_back(x.array);
       }
-    if (step->commits()) continue;  // a convolution adds its own
-    for (Operand& x : step->inputs)
+    layer.commits |= (*step)->commits();
+    if ((*step)->commits()) continue;  // a convolution adds its own
+    for (Operand& x : (*step)->inputs)
       if (x.differentiable && p.arrays[x.array].rows == Rows::kNodes && x.array != array_of(t)) {
         x.add = std::find(layer.shared.begin(), layer.shared.end(), x.array) != layer.shared.end();
         if (!x.add) layer.shared.push_back(x.array);
