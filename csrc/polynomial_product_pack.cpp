@@ -50,7 +50,9 @@ struct Brackets {
     std::map<int64_t, int64_t> shared;
     for (const PolynomialTerm& term : polynomial)
       for (const int64_t component : std::set<int64_t>(term.factors.begin(), term.factors.end())) ++shared[component];
-    const auto most = std::max_element(shared.begin(), shared.end(), [](const auto& a, const auto& b) { return a.second <= b.second && a != b; });
+    auto most = shared.begin();
+    for (auto each = shared.begin(); each != shared.end(); ++each)
+      if (each->second >= most->second) most = each;
     return most->first;
   }
 
