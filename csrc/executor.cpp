@@ -182,7 +182,7 @@ void Executor<T>::bind(const Sizes& sizes, const int64_t* species, const int64_t
 // ---- visits -----------------------------------------------------------------------------------------------------------
 
 template <class T>
-void Executor<T>::run(const Blocks& blocks, const std::function<void(Visit<T>&)>& body,
+void Executor<T>::run(const Blocks& blocks, const int64_t* species, const std::function<void(Visit<T>&)>& body,
                       const std::function<void(Visit<T>&)>* commit) {
   constexpr int64_t kFewBlocks = 4;  // fewer are not worth a second thread
   const int64_t n_blocks = static_cast<int64_t>(blocks.size()), n_arrays = static_cast<int64_t>(program->arrays.size());
@@ -192,7 +192,7 @@ void Executor<T>::run(const Blocks& blocks, const std::function<void(Visit<T>&)>
   const auto work = [&](typename Governor::Stage* watch) {
     for (int64_t b; (b = next.fetch_add(1, std::memory_order_relaxed)) < n_blocks && !failed;) {
       Scratch scratch;
-      Visit<T> v{state_, blocks[b], b, scratch, scratch.array<T*>(n_arrays), scratch.array<T*>(n_arrays), scratch.zeros<void*>(n_steps_)};
+      Visit<T> v{state_, blocks[b], b, species + blocks[b].begin, scratch, scratch.array<T*>(n_arrays), scratch.array<T*>(n_arrays), scratch.zeros<void*>(n_steps_)};
       try {
         body(v);
         if (commit) {
@@ -235,10 +235,8 @@ void Executor<T>::start_reverse(Visit<T>& v, const Layer& layer) const {
   for (const int64_t array : layer.shared) v.gradient[array] = v.scratch.template array<T>(n * state_.width(array));
   for (const int64_t array : layer.cleared) std::fill_n(v.gradient[array], n * state_.width(array), T(0));
   for (const auto& [array, number] : layer.read)
-    v.over_elements(true, [&, array = array, number = number](int64_t z, const int32_t* rows, int64_t n_rows) {
-      const T factor = static_cast<T>(program->factors[number * program->n_elements + z]);
-      for (int64_t k = 0; k < n_rows; ++k) v.gradient[array][rows ? rows[k] : k] = factor;
-    });
+    for (int64_t k = 0; k < n; ++k)
+      v.gradient[array][k] = static_cast<T>(program->factors[number * program->n_elements + v.species[k]]);
   v.gy = v.scratch.template zeros<T>(state_.n_harmonics() * lanes);
   v.gd = v.scratch.template zeros<T>(lanes);
 }
@@ -258,7 +256,7 @@ template <class T>
 void Executor<T>::run_nodes(const Steps& steps, bool reverse) {
   if (steps.empty()) return;
   const Layer none;
-  run(state_.topology.blocks_of_nodes, [&](Visit<T>& v) {
+  run(state_.topology.blocks_of_nodes, state_.topology.species.data(), [&](Visit<T>& v) {
     point(v, none, 0, false);
     if (reverse)
       for (auto step = steps.rbegin(); step != steps.rend(); ++step) (*step)->reverse(v);
@@ -332,7 +330,7 @@ void Executor<T>::begin(const double* edge_vectors, bool gradients) {
   const Topology& top = state_.topology;
   state_.gradients = gradients;
   edge_vectors_ = edge_vectors;
-  run(top.blocks, [&](Visit<T>& v) { evaluate_edges(v.block); }, nullptr);
+  run(top.blocks, top.species_of_positions(), [&](Visit<T>& v) { evaluate_edges(v.block); }, nullptr);
   edge_vectors_ = nullptr;
   if (!pairs_.empty()) {
     const int64_t n = (top.n_pairs + pairs_.kPairsAtOnce - 1) / pairs_.kPairsAtOnce;
@@ -362,7 +360,7 @@ void Executor<T>::forward_layer(int64_t t) {
   run_nodes(layer.of_nodes, false);
   const bool both = is_last(t) && state_.gradients;
   const std::function<void(Visit<T>&)> commit_block = [&](Visit<T>& v) { commit(v, layer); };
-  run(state_.topology.blocks, [&](Visit<T>& v) {
+  run(state_.topology.blocks, state_.topology.species_of_positions(), [&](Visit<T>& v) {
     point(v, layer, t, both);
     for (const auto& step : layer.of_receivers) step->forward(v);
     if (!both) return;
@@ -380,7 +378,7 @@ void Executor<T>::reverse_layer(int64_t t) {
   const Layer& layer = layers_[t];
   if (!is_last(t)) {  // which was reversed on its way forward
     const std::function<void(Visit<T>&)> commit_block = [&](Visit<T>& v) { commit(v, layer); };
-    run(state_.topology.blocks, [&](Visit<T>& v) {
+    run(state_.topology.blocks, state_.topology.species_of_positions(), [&](Visit<T>& v) {
       point(v, layer, t, true);
       start_reverse(v, layer);
       for (auto step = layer.of_receivers.rbegin(); step != layer.of_receivers.rend(); ++step) (*step)->reverse(v);

@@ -86,7 +86,8 @@ class Executor : public ExecutorBase {
   bool is_last(int64_t layer) const { return layer == program->n_layers; }
   int64_t array_of(int64_t layer) const { return program->features[layer - 1]; }
 
-  void run(const Blocks& blocks, const std::function<void(Visit<T>&)>& body, const std::function<void(Visit<T>&)>* commit);
+  void run(const Blocks& blocks, const int64_t* species, const std::function<void(Visit<T>&)>& body,
+           const std::function<void(Visit<T>&)>* commit);
   void point(Visit<T>& v, const Layer& layer, int64_t t, bool reverse) const;
   void start_reverse(Visit<T>& v, const Layer& layer) const;
   void evaluate_edges(const BlockOfReceivers& block);

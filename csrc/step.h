@@ -69,6 +69,7 @@ struct Visit {
   const State<T>& state;
   const BlockOfReceivers& block;
   int64_t number;     // of the block
+  const int64_t* species;  // of each row
   Scratch& scratch;
   T **value, **gradient;  // of each array: the first row of the block
   void** memory;      // of each step: what it keeps from forward to reverse of one visit, or null
@@ -78,19 +79,6 @@ struct Visit {
   int64_t n() const { return block.size(); }
   int64_t first_lane() const { return state.topology.first_lane[block.begin]; }
   int64_t n_lanes() const { return state.topology.first_lane[block.end] - first_lane(); }
-  const ElementGroup* groups() const { return state.topology.groups.data() + block.first_group; }
-  const int32_t* by_element() const { return state.topology.by_element.data(); }
-
-  /// Call body(element, rows, n) for the rows of each element, or once with element 0 for all, rows being null.
-  template <class Body>
-  void over_elements(bool separate, const Body& body) const {
-    if (!separate || block.n_groups == 1) {
-      body(separate ? groups()->element : 0, static_cast<const int32_t*>(nullptr), n());
-      return;
-    }
-    for (const ElementGroup* g = groups(); g < groups() + block.n_groups; ++g)
-      body(g->element, by_element() + g->first, g->last - g->first);
-  }
 };
 
 /// An array that a step reads or writes. add: forward, whether an output is added to; in reverse, whether the

@@ -3,105 +3,72 @@
 
 #include <algorithm>
 #include <cmath>
+#include <string>
 #include <vector>
 
-#include "gate_rows.h"
-#include "gemm.h"
+#include "elementary.h"
+#include "errors.h"
+#include "gate.h"
+#include "linear.h"
+#include "polynomial_product.h"
 #include "polynomial_product_pack.h"
-#include "polynomial_product_sweep.h"
 #include "step.h"
 
 namespace multiace {
 
-constexpr int64_t kRowsAtOnce = 96;  // of a product, whose left factor stays in the cache
+/// Call the kernel of T; throw what its code means.
+template <class T, class Arguments>
+void call(int (*of_float)(const Arguments*), int (*of_double)(const Arguments*), const Arguments& arguments) {
+  const int code = (sizeof(T) == 4 ? of_float : of_double)(&arguments);
+  if (code == kOutOfMemory) throw std::bad_alloc();
+  if (code != kSuccess) throw std::runtime_error("a kernel failed with code " + std::to_string(code));
+}
+#define MULTIACE_CALL(KERNEL, ARGUMENTS) call<T>(multiace_##KERNEL##_f32, multiace_##KERNEL##_f64, ARGUMENTS)
 
 /// y_{n m d} = sum_c x_{n m c} W_{z_n c d}, with W packed for both directions when the program is opened.
 template <class T>
 class LinearStep : public Step<T> {
-  struct Part {  // one irrep; no channels on the side that lacks it
-    int64_t dim, in, channels_in, out, channels_out, weight;
-  };
-  static_assert(sizeof(Part) == 48, "the table is read in place");
-
  public:
   LinearStep(const Program& p, const Program::Operation& o) : Step<T>(o) {
-    const int64_t* words = p.tables[o.table].words;
-    n_parts_ = words[0], dim_in_ = words[1], dim_out_ = words[2];
-    parts_ = reinterpret_cast<const Part*>(words + 3);
-    int64_t of_element = 0;
-    for (const Part* part = parts_; part < parts_ + n_parts_; ++part) of_element += part->channels_in * part->channels_out;
     const Program::Constant& weights = p.constants[o.constants[0]];
-    n_elements_ = of_element ? weights.size / of_element : 1;
-    pack_all(weights.numbers<T>(), false, forward_);
-    pack_all(weights.numbers<T>(), true, transposed_);
+    const int64_t* words = p.tables[o.table].words;
+    int64_t of_element = 0, padded_forward = 0, padded_transposed = 0;
+    for (int64_t k = 0; k < words[0]; ++k) {
+      const int64_t in = words[3 + 6 * k + 2], out = words[3 + 6 * k + 4];
+      of_element += in * out;
+      padded_forward += in * ((out + 31) / 32 * 32), padded_transposed += out * ((in + 31) / 32 * 32);
+    }
+    c_.table = words, c_.n_threads = 1;
+    c_.n_elements = of_element ? weights.size / of_element : 1;
+    c_.weights = const_cast<T*>(weights.numbers<T>());
+    c_.packed = forward_.resize(padded_forward * c_.n_elements);
+    MULTIACE_CALL(linear_pack_forward, c_);
+    c_.packed = transposed_.resize(padded_transposed * c_.n_elements);
+    MULTIACE_CALL(linear_pack_transposed, c_);
   }
 
   void forward(Visit<T>& v) const override {
     const Operand &x = this->inputs[0], &y = this->outputs[0];
-    apply<false>(v, this->in(v, x), this->out(v, y), y.add);
+    MultiaceLinear c = arguments(v);
+    c.x = v.value[x.array], c.y = v.value[y.array], c.packed = forward_.data(), c.accumulate = y.add;
+    MULTIACE_CALL(linear_forward, c);
   }
   void reverse(Visit<T>& v) const override {
     const Operand &x = this->inputs[0], &y = this->outputs[0];
-    if (x.differentiable) apply<true>(v, this->grad(v, y), this->grad(v, x), x.add);
+    if (!x.differentiable) return;
+    MultiaceLinear c = arguments(v);
+    c.x = v.gradient[x.array], c.y = v.gradient[y.array], c.packed = transposed_.data(), c.accumulate = x.add;
+    MULTIACE_CALL(linear_transposed, c);
   }
 
  private:
-  static int64_t inner(const Part& p, bool transposed) { return transposed ? p.channels_out : p.channels_in; }
-  static int64_t columns(const Part& p, bool transposed) { return transposed ? p.channels_in : p.channels_out; }
-
-  void pack_all(const T* weights, bool transposed, Buffer<T>& packed) {
-    int64_t size = 0;
-    for (const Part* p = parts_; p < parts_ + n_parts_; ++p)
-      size += n_elements_ * packed_size<T>(inner(*p, transposed), columns(*p, transposed));
-    T* to = packed.resize(size);
-    for (const Part* p = parts_; p < parts_ + n_parts_; ++p)
-      for (int64_t z = 0; z < n_elements_; ++z) {
-        const T* from = weights + p->weight * n_elements_ + z * p->channels_in * p->channels_out;
-        pack(inner(*p, transposed), columns(*p, transposed), from, transposed ? 1 : p->channels_out,
-             transposed ? p->channels_out : 1, to);
-        to += packed_size<T>(inner(*p, transposed), columns(*p, transposed));
-      }
+  MultiaceLinear arguments(const Visit<T>& v) const {
+    MultiaceLinear c = c_;
+    c.n_nodes = v.n(), c.species = c.n_elements > 1 ? v.species : nullptr;
+    return c;
   }
 
-  template <bool Transposed>
-  void apply(const Visit<T>& v, const T* from, T* to, bool add) const {
-    const T* packed = (Transposed ? transposed_ : forward_).data();
-    for (const Part* p = parts_; p < parts_ + n_parts_; ++p) {
-      const int64_t in = inner(*p, Transposed), out = columns(*p, Transposed), size = packed_size<T>(in, out);
-      if (out > 0 && !(in == 0 && add))
-        v.over_elements(n_elements_ > 1, [&](int64_t z, const int32_t* rows, int64_t n) {
-          multiply_rows_of_nodes<Transposed>(*p, packed + z * size, rows, n, from, to, add);
-        });
-      packed += size * n_elements_;
-    }
-  }
-
-  template <bool Transposed>
-  void multiply_rows_of_nodes(const Part& p, const T* packed, const int32_t* rows, int64_t n, const T* from, T* to,
-                              bool add) const {
-    const int64_t in = inner(p, Transposed), out = columns(p, Transposed), dim = p.dim;
-    const int64_t from_row = Transposed ? dim_out_ : dim_in_, to_row = Transposed ? dim_in_ : dim_out_;
-    from += Transposed ? p.out : p.in;
-    to += Transposed ? p.in : p.out;
-    if (rows == nullptr && dim == 1)
-      return multiply(n, out, in, from, from_row, int64_t{1}, packed, to, to_row, add);
-    const int64_t at_once = std::max<int64_t>(1, kRowsAtOnce / dim);
-    Scratch scratch;
-    T* gathered = scratch.array<T>(at_once * dim * in);
-    T** products = scratch.array<T*>(at_once * dim);
-    for (int64_t first = 0; first < n; first += at_once) {
-      const int64_t some = std::min(at_once, n - first);
-      for (int64_t k = 0; k < some; ++k) {
-        const int64_t node = rows ? rows[first + k] : first + k;
-        std::copy_n(from + node * from_row, dim * in, gathered + k * dim * in);
-        for (int64_t m = 0; m < dim; ++m) products[k * dim + m] = to + node * to_row + m * out;
-      }
-      multiply(some * dim, out, in, gathered, in, int64_t{1}, packed, products, add);
-    }
-  }
-
-  int64_t n_parts_, dim_in_, dim_out_, n_elements_;
-  const Part* parts_;
+  MultiaceLinear c_{};
   Buffer<T> forward_, transposed_;
 };
 
@@ -109,148 +76,77 @@ class LinearStep : public Step<T> {
 /// once, when nodes of that element first come.
 template <class T>
 class ProductStep : public Step<T> {
-  static constexpr int W = kWidth<T>, kVectors = polynomial_product::kBlock;
-  typedef polynomial_product::Sweeps<T> Sweeps;
-
  public:
   ProductStep(const Program& p, const Program::Operation& o)
-      : Step<T>(o), packed_(pack_product(p.tables[o.table].words, p.tables[o.table].n_words)), table_(packed_.data()) {
+      : Step<T>(o), packed_(pack_product(p.tables[o.table].words, p.tables[o.table].n_words)) {
     const Program::Constant& weights = p.constants[o.constants[0]];
-    n_elements_ = weights.shape[0], n_channels_ = weights.shape[2];
-    weights_ = weights.numbers<T>();
-    width_ = std::min<int64_t>(W, n_channels_);
-    together_ = W / width_;
-    mixed_.resize(n_elements_);
+    c_.table = packed_.data(), c_.n_threads = 1, c_.weights = weights.numbers<T>();
+    c_.n_elements = weights.shape[0], c_.n_channels = weights.shape[2];
+    of_element_ = padded<T>(c_.n_channels) * packed_[3];  // its terms
+    c_.mixed = mixed_.resize(c_.n_elements * of_element_);
+    is_mixed_.resize(c_.n_elements);
   }
 
   void bind(const State<T>& state) override {
-    for (int64_t z = 0; z < n_elements_; ++z)
-      if (mixed_[z].data() == nullptr && (n_elements_ == 1 || state.topology.present[z])) mix(z);
+    for (int64_t z = 0; z < c_.n_elements; ++z) {
+      if (is_mixed_[z] || (c_.n_elements > 1 && !state.topology.present[z])) continue;
+      MultiacePolynomialProduct c = c_;
+      c.n_elements = 1, c.mixed = mixed_.data() + z * of_element_;
+      c.weights = static_cast<const T*>(c_.weights) + z * packed_[2] * c_.n_channels;  // its paths
+      MULTIACE_CALL(polynomial_product_mix, c);
+      is_mixed_[z] = true;
+    }
   }
-  void forward(Visit<T>& v) const override { run(v, false); }
+
+  void forward(Visit<T>& v) const override {
+    MultiacePolynomialProduct c = arguments(v);
+    c.product = v.value[this->outputs[0].array];
+    MULTIACE_CALL(polynomial_product_forward, c);
+  }
   void reverse(Visit<T>& v) const override {
-    if (this->inputs[0].differentiable) run(v, true);
-  }
-
- private:
-  int64_t n_tiles() const { return (n_channels_ + W - 1) / W; }
-  int width_of(int64_t tile) const { return static_cast<int>(std::min<int64_t>(W, n_channels_ - tile * W)); }
-
-  /// k = U w of an element, tile after tile of channels, once for each node of a vector.
-  void mix(int64_t z) {
-    const int64_t size = table_.n_terms * W;
-    T* k = mixed_[z].resize(n_tiles() * size);
-    std::fill_n(k, n_tiles() * size, T(0));
-    for (int64_t tile = 0; tile < n_tiles(); ++tile, k += size)
-      for (const polynomial_product::Mix* m = table_.mixes; m < table_.mixes + table_.n_mixes; ++m) {
-        const T* w = weights_ + (z * table_.n_paths + m->path) * n_channels_ + tile * W;
-        for (int64_t n = 0; n < together_; ++n)
-          for (int c = 0; c < width_of(tile); ++c) k[m->term * W + n * width_ + c] += static_cast<T>(m->value) * w[c];
-      }
-  }
-
-  void run(Visit<T>& v, bool reverse) const {
-    const T* x = this->in(v, this->inputs[0]);
-    const Operand& y = this->outputs[0];
-    if (!reverse) return sweep(v, x, nullptr, this->out(v, y), nullptr);
-    this->pull(v, this->inputs[0], [&](T* to) { sweep(v, x, this->grad(v, y), nullptr, to); });
-  }
-
-  void sweep(const Visit<T>& v, const T* x, const T* cotangent, T* product, T* gradient) const {
-    Scratch scratch;
-    const polynomial_product::Block<T> block(table_, gradient != nullptr, false, scratch);
-    const Sweeps sweeps = Sweeps::of(gradient != nullptr, false, false);
-    v.over_elements(n_elements_ > 1, [&](int64_t z, const int32_t* rows, int64_t n) {
-      const int64_t n_all = (n + together_ - 1) / together_;
-      for (int64_t tile = 0; tile < n_tiles(); ++tile) {
-        const T* k = mixed_[z].data() + tile * table_.n_terms * W;
-        const Nodes nodes{*this, rows, n, tile * W, width_of(tile)};
-        for (int64_t first = 0, some; first < n_all; first += some) {
-          some = n_all - first >= kVectors ? kVectors : 1;
-          nodes.read(first, some, x, table_.n_components, block.features);
-          std::fill_n(block.product, table_.n_rows * some * W, T(0));
-          if (gradient) {
-            nodes.read(first, some, cotangent, table_.n_rows, block.cotangent);
-            std::fill_n(block.features_gradient, table_.n_components * some * W, T(0));
-          }
-          sweeps(static_cast<int>(some), table_, block, k, nullptr);
-          if (gradient) nodes.write(first, some, block.features_gradient, table_.n_components, gradient);
-          else nodes.write(first, some, block.product, table_.n_rows, product);
-        }
-      }
+    MultiacePolynomialProduct c = arguments(v);
+    c.cotangent = v.gradient[this->outputs[0].array];
+    this->pull(v, this->inputs[0], [&](T* to) {
+      c.features_gradient = to;
+      MULTIACE_CALL(polynomial_product_backward, c);
     });
   }
 
-  /// Nodes of one element and channels of one tile, several nodes a vector where channels are few.
-  struct Nodes {
-    const ProductStep& step;
-    const int32_t* rows;
-    int64_t n, channel;
-    int width;
-
-    template <class Body>
-    void each(int64_t first, int64_t n_vectors, const Body& body) const {
-      for (int64_t g = 0; g < n_vectors; ++g)
-        for (int64_t a = 0; a < step.together_; ++a) {
-          const int64_t k = (first + g) * step.together_ + a;
-          if (k < n) body(rows ? rows[k] : k, g * W + a * width);
-        }
-    }
-    void read(int64_t first, int64_t n_vectors, const T* from, int64_t n_rows, T* to) const {
-      const int64_t stride = n_vectors * W, row = step.n_channels_;
-      if (step.together_ > 1) std::fill_n(to, n_rows * stride, T(0));
-      each(first, n_vectors, [&](int64_t node, int64_t lane) {
-        const T* x = from + node * n_rows * row + channel;
-        if (width == W)
-          for (int64_t m = 0; m < n_rows; ++m) store(to + lane + m * stride, load(x + m * row));
-        else if (step.together_ == 1)
-          for (int64_t m = 0; m < n_rows; ++m) store(to + lane + m * stride, load(x + m * row, width));
-        else
-          for (int64_t m = 0; m < n_rows; ++m) std::copy_n(x + m * row, width, to + lane + m * stride);
-      });
-    }
-    void write(int64_t first, int64_t n_vectors, const T* from, int64_t n_rows, T* to) const {
-      const int64_t stride = n_vectors * W, row = step.n_channels_;
-      each(first, n_vectors, [&](int64_t node, int64_t lane) {
-        T* x = to + node * n_rows * row + channel;
-        if (width == W)
-          for (int64_t m = 0; m < n_rows; ++m) store(x + m * row, load(from + lane + m * stride));
-        else
-          for (int64_t m = 0; m < n_rows; ++m) std::copy_n(from + lane + m * stride, width, x + m * row);
-      });
-    }
-  };
+ private:
+  MultiacePolynomialProduct arguments(const Visit<T>& v) const {
+    MultiacePolynomialProduct c = c_;
+    c.n_nodes = v.n(), c.species = c.n_elements > 1 ? v.species : nullptr;
+    c.features = v.value[this->inputs[0].array];
+    return c;
+  }
 
   std::vector<int64_t> packed_;
-  polynomial_product::Table table_;
-  int64_t n_elements_, n_channels_, width_, together_;
-  const T* weights_;
-  std::vector<Buffer<T>> mixed_;
+  MultiacePolynomialProduct c_{};
+  int64_t of_element_;
+  Buffer<T> mixed_;
+  std::vector<bool> is_mixed_;
 };
 
 /// Even scalars f(x), odd scalars tanh(x), the others times an activation of their gates.
 template <class T>
 class GateStep : public Step<T> {
  public:
-  GateStep(const Program& p, const Program::Operation& o) : Step<T>(o), table_(p.tables[o.table].words) {}
+  GateStep(const Program& p, const Program::Operation& o) : Step<T>(o), words_(p.tables[o.table].words) {}
 
   void forward(Visit<T>& v) const override {
-    const T* x = this->in(v, this->inputs[0]);
-    T* y = this->out(v, this->outputs[0]);
-    for (int64_t n = 0; n < v.n(); ++n)
-      gate::segments<T, gate::Pass::kForward>(table_, {x + n * table_.dim_in, nullptr, nullptr, y + n * table_.dim_out, nullptr});
+    MultiaceGate c{words_, v.n(), 1, v.value[this->inputs[0].array], nullptr, nullptr, v.value[this->outputs[0].array], nullptr};
+    MULTIACE_CALL(gate_forward, c);
   }
   void reverse(Visit<T>& v) const override {
-    const T *x = this->in(v, this->inputs[0]), *g = this->grad(v, this->outputs[0]);
+    MultiaceGate c{words_, v.n(), 1, v.value[this->inputs[0].array], v.gradient[this->outputs[0].array], nullptr, nullptr, nullptr};
     this->pull(v, this->inputs[0], [&](T* to) {
-      for (int64_t n = 0; n < v.n(); ++n)
-        gate::segments<T, gate::Pass::kBackward>(
-            table_, {x + n * table_.dim_in, g + n * table_.dim_out, nullptr, nullptr, to + n * table_.dim_in});
+      c.x_gradient = to;
+      MULTIACE_CALL(gate_backward, c);
     });
   }
 
  private:
-  gate::Table table_;
+  const int64_t* words_;
 };
 
 /// Scalars f(x); the others x_m f(n) / n, n^2 = 1 + sum_m x_m^2 / (2 l + 1).
@@ -403,13 +299,10 @@ class EmbeddingStep : public Step<T> {
   void forward(Visit<T>& v) const override {
     const Operand& y = this->outputs[0];
     T* to = this->out(v, y);
-    v.over_elements(true, [&](int64_t z, const int32_t* rows, int64_t n) {
-      const T* from = rows_ + z * width_;
-      for (int64_t k = 0; k < n; ++k) {
-        T* row = to + (rows ? rows[k] : k) * width_;
-        for (int64_t c = 0; c < width_; ++c) row[c] = y.add ? row[c] + from[c] : from[c];
-      }
-    });
+    for (int64_t n = 0; n < v.n(); ++n, to += width_) {
+      const T* from = rows_ + v.species[n] * width_;
+      for (int64_t c = 0; c < width_; ++c) to[c] = y.add ? to[c] + from[c] : from[c];
+    }
   }
 
  private:

@@ -12,11 +12,13 @@ void Topology::take(const Sizes& sizes, const int64_t* species_of_nodes, int64_t
   n_nodes = sizes.n_nodes, n_owned = sizes.n_owned, n_edges = sizes.n_edges;
   species.assign(species_of_nodes, species_of_nodes + n_nodes);
   present.assign(n_elements, false);
-  for (const int32_t z : species) present[z] = true;
+  for (const int64_t z : species) present[z] = true;
   node.resize(n_owned);
   std::iota(node.begin(), node.end(), 0);
   if (by_elements) std::stable_sort(node.begin(), node.end(), [&](int a, int b) { return species[a] < species[b]; });
   is_permuted = by_elements && !std::is_sorted(node.begin(), node.end());
+  species_in_order.resize(is_permuted ? n_owned : 0);
+  for (int64_t p = 0; is_permuted && p < n_owned; ++p) species_in_order[p] = species[node[p]];
   find_edges(senders, receivers, width);
   find_pairs(reverse);
   cut_into_blocks(nodes_of_block);
@@ -62,24 +64,16 @@ void Topology::find_pairs(const int64_t* reverse) {
 void Topology::cut_into_blocks(int64_t nodes_of_block) {
   blocks.clear();
   blocks_of_nodes.clear();
-  groups.clear();
-  by_element.clear();
   senders_of_blocks.clear();
   sender_in_block.resize(n_edges);
   std::vector<int32_t> number(n_nodes, -1);
   const auto cut = [&](int64_t n, std::vector<BlockOfReceivers>& to) {
     const int64_t n_blocks = (n + nodes_of_block - 1) / nodes_of_block;
-    for (int64_t b = 0; b < n_blocks; ++b) to.push_back({n * b / n_blocks, n * (b + 1) / n_blocks, 0, 0, 0, 0});
+    for (int64_t b = 0; b < n_blocks; ++b) to.push_back({n * b / n_blocks, n * (b + 1) / n_blocks, 0, 0});
   };
   cut(n_owned, blocks);
   cut(n_nodes, blocks_of_nodes);
-  for (BlockOfReceivers& block : blocks) {
-    find_senders(block, number);
-    group(block, node.data() + block.begin);
-  }
-  std::vector<int32_t> every(n_nodes);
-  std::iota(every.begin(), every.end(), 0);
-  for (BlockOfReceivers& block : blocks_of_nodes) group(block, every.data() + block.begin);
+  for (BlockOfReceivers& block : blocks) find_senders(block, number);
 }
 
 void Topology::find_senders(BlockOfReceivers& block, std::vector<int32_t>& number) {
@@ -94,19 +88,6 @@ void Topology::find_senders(BlockOfReceivers& block, std::vector<int32_t>& numbe
   }
   block.n_senders = static_cast<int64_t>(senders_of_blocks.size()) - block.first_sender;
   for (int64_t k = block.first_sender; k < block.first_sender + block.n_senders; ++k) number[senders_of_blocks[k]] = -1;
-}
-
-void Topology::group(BlockOfReceivers& block, const int32_t* nodes) {
-  block.first_group = static_cast<int64_t>(groups.size());
-  for (size_t z = 0; z < present.size(); ++z) {
-    if (!present[z]) continue;
-    const int64_t first = static_cast<int64_t>(by_element.size());
-    for (int64_t row = 0; row < block.size(); ++row)
-      if (species[nodes[row]] == static_cast<int32_t>(z)) by_element.push_back(static_cast<int32_t>(row));
-    const int64_t last = static_cast<int64_t>(by_element.size());
-    if (last > first) groups.push_back({static_cast<int64_t>(z), first, last});
-  }
-  block.n_groups = static_cast<int64_t>(groups.size()) - block.first_group;
 }
 
 RowsOfBlocks Topology::rows(const int64_t* types, int64_t n_elements, int64_t n_types) const {
@@ -153,7 +134,7 @@ RowsOfBlocks Topology::rows(const int64_t* types, int64_t n_elements, int64_t n_
 }
 
 int64_t Topology::bytes() const {
-  return 4 * (n_nodes + 2 * n_owned + 5 * n_edges + static_cast<int64_t>(senders_of_blocks.size()) + n_pairs) + 16 * n_owned;
+  return 4 * (2 * n_nodes + n_owned + 5 * n_edges + static_cast<int64_t>(senders_of_blocks.size()) + n_pairs) + 16 * n_owned;
 }
 
 }  // namespace multiace

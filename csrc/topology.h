@@ -14,13 +14,7 @@ namespace multiace {
 struct BlockOfReceivers {
   int64_t begin, end;                // positions
   int64_t first_sender, n_senders;   // its distinct senders, in `senders_of_blocks`
-  int64_t first_group, n_groups;     // runs of receivers of one element, in `groups`
   int64_t size() const { return end - begin; }
-};
-
-/// Rows of one element in a block: `by_element[first .. last)`.
-struct ElementGroup {
-  int64_t element, first, last;
 };
 
 /// Radial functions that the edges of each block need: a row for each pair and type, sorted by type.
@@ -42,7 +36,8 @@ struct Sizes {
 class Topology {
  public:
   int64_t n_nodes = 0, n_owned = 0, n_edges = 0, n_lanes = 0, n_pairs = 0;
-  std::vector<int32_t> species;             // of each node
+  std::vector<int64_t> species;             // of each node
+  std::vector<int64_t> species_in_order;    // of each position, where these are not nodes
   std::vector<int32_t> node;                // of each position
   std::vector<int64_t> first_place, first_lane;  // of each position, and the end
   std::vector<int32_t> edge, sender;        // of each place: the caller's edge, its node
@@ -52,8 +47,6 @@ class Topology {
   std::vector<BlockOfReceivers> blocks_of_nodes;  // all nodes, ghosts too, without edges
   std::vector<int32_t> sender_in_block;     // of each place: which of the block's senders
   std::vector<int32_t> senders_of_blocks;
-  std::vector<int32_t> by_element;          // rows of each block by element, counted from its first
-  std::vector<ElementGroup> groups;
   std::vector<bool> present;                // elements that nodes have
   int64_t most_edges = 0;                   // of a receiver
   bool is_permuted = false;                 // whether positions are not nodes
@@ -67,6 +60,7 @@ class Topology {
   /// Throws std::out_of_range: two elements that the table has no type for.
   RowsOfBlocks rows(const int64_t* types, int64_t n_elements, int64_t n_types) const;
 
+  const int64_t* species_of_positions() const { return is_permuted ? species_in_order.data() : species.data(); }
   int64_t lane(int64_t position, int64_t place) const { return first_lane[position] + place - first_place[position]; }
   int64_t bytes() const;
 
@@ -75,7 +69,6 @@ class Topology {
   void find_pairs(const int64_t* reverse);
   void cut_into_blocks(int64_t nodes_of_block);
   void find_senders(BlockOfReceivers& block, std::vector<int32_t>& number);
-  void group(BlockOfReceivers& block, const int32_t* nodes);
 };
 
 }  // namespace multiace
