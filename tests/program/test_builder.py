@@ -73,7 +73,9 @@ def test_a_splined_program_stays_within_its_bound(name, dtype):
 
 
 @pytest.mark.parametrize("exact", [True, False])
-@pytest.mark.parametrize("name", ["mace", "density", "by pair", "agnesi", "pooled by element, pair"])
+@pytest.mark.parametrize(
+    "name", ["mace", "density", "by pair", "agnesi", "pooled by element, pair"]
+)
 def test_programs_give_the_same_without_pairs(name, exact):
     model = potential(name)
     graph = graph_of(model, STRUCTURES)

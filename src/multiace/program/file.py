@@ -126,9 +126,9 @@ def _place_of_checksum(data: bytes | bytearray) -> int:
 def _decode(tensors: dict[str, Tensor], metadata: dict[str, str]) -> Program:
     """Return the program of named tensors."""
     header = _words(tensors, "header")
-    if header[:1] != [FORMAT]:
+    if header[0] != FORMAT:
         raise _Refused(
-            f"has format {header[:1]}; this is multiace {__version__}, which reads format "
+            f"has format {header[0]}; this is multiace {__version__}, which reads format "
             f"{FORMAT}. Update multiace, or export the model again."
         )
     _, n_layers, n_elements, n_arrays, n_operations, n_tables, n_constants, *rest = header
