@@ -7,6 +7,7 @@ from tests.kernels.compiled import needs_compiled
 from tests.kernels.test_linear import ELEMENTS, MAPS, SPECIES
 
 from multiace.kernels.dispatch import select_kernels
+from multiace.kernels.tables import LinearTable
 from multiace.o3.irreps import Irreps
 from multiace.plan.arrays import Array, Sizes
 from multiace.plan.topology import EdgeIndices, Topology
@@ -116,7 +117,7 @@ def test_maps_with_packed_matrices_are_those_of_the_definition(dtype, name, per_
     )
     step.bind(topology(), True)
     variable = x.value.clone().requires_grad_()
-    definition = select_kernels("reference").linear(irreps_in, irreps_out)
+    definition = select_kernels("reference").linear(LinearTable(irreps_in, irreps_out))
     expected = definition(variable, matrices, SPECIES if per_element else None)
     (gradient,) = torch.autograd.grad(
         expected, variable, y.gradient, materialize_grads=True, allow_unused=True

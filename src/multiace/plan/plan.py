@@ -11,7 +11,6 @@ import torch
 from jaxtyping import Float, Float64, Int
 from torch import Tensor, nn
 
-from multiace.design.layout import LayerLayout, embedding_irreps, layouts
 from multiace.device import own_mode
 from multiace.elements import ElementError, format_elements
 from multiace.geometry.graph import Graph
@@ -21,6 +20,7 @@ from multiace.layer.layer import Layer
 from multiace.layer.linear import EquivariantLinear
 from multiace.layer.message import Message
 from multiace.layer.species_pooling import SpeciesPooling
+from multiace.layer_layout import LayerLayout
 from multiace.plan.arrays import Array, Rows
 from multiace.plan.energy import EnergyTerms
 from multiace.plan.linear_map import LinearMap
@@ -159,18 +159,19 @@ class Plan:
 
     def _make_arrays(self) -> None:
         """Make the arrays that layers share: edges, features and readouts."""
-        design, n_elements = self.potential.design, len(self.potential.elements)
         self._arrays: list[Array] = []
-        self._layouts = layouts(design, n_elements, prune=self.potential.pruned)
+        layers = [cast(Layer, layer) for layer in self._model.layers]
+        self._layouts = [layer.layout for layer in layers]
         self._vectors = self._array("edges", 3)
         self._distances = self._array("edges", shared=True)
         self._pair_distances = self._array("pairs", shared=True)
-        self._harmonics = self._array("edges", (design.l_max + 1) ** 2, shared=True)
-        irreps = [embedding_irreps(design, n_elements)]
-        irreps += [layout.features_out for layout in self._layouts]
+        l_max = self._model.edge_functions.edge_basis.table.l_max
+        self._harmonics = self._array("edges", (l_max + 1) ** 2, shared=True)
+        dims = [self._model.embedding.weights.shape[1]]
+        dims += [layout.features_out.dim for layout in self._layouts]
         self._h = [
-            self._array("nodes", features.dim, differentiable=t > 0, shared=True)
-            for t, features in enumerate(irreps)
+            self._array("nodes", dim, differentiable=t > 0, shared=True)
+            for t, dim in enumerate(dims)
         ]
         self._readouts = {int(t): self._array("owned") for t in self._model.readouts}
         repels = self._model.baseline.repulsion is not None

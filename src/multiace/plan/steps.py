@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from multiace.activation import Activation
 from multiace.design.layout import SCALAR
 from multiace.kernels.dispatch import Kernels
+from multiace.kernels.tables import GateTable, LinearTable
 from multiace.layer.linear import EquivariantLinear
 from multiace.layer.message import Message
 from multiace.layer.update import Select
@@ -251,7 +252,7 @@ class Lay:
     ) -> Step:
         """Lay out distances and harmonics."""
         if self._bound is not None:
-            return self._bound.EdgeGeometry(module.l_max, vectors, distances, harmonics)
+            return self._bound.EdgeGeometry(module.table.l_max, vectors, distances, harmonics)
         return Differentiated(module, [vectors], [distances, harmonics])
 
     def distances_of_pairs(self, of_edges: Array, of_pairs: Array) -> Step:
@@ -312,7 +313,7 @@ class Lay:
             irreps = (linear.irreps_in, linear.irreps_out)
             weights = (linear.matrices, linear.per_element)
             return self._bound.MapRows(*irreps, *weights, x, y, n_rows, add=add)
-        kernel = self._linear(linear.irreps_in, linear.irreps_out)
+        kernel = self._linear(LinearTable(linear.irreps_in, linear.irreps_out))
 
         def function(x: Tensor) -> list[Tensor]:
             species = self._topology().species[: len(x)] if linear.per_element else None
@@ -370,7 +371,8 @@ class Lay:
         x = array("owned", width)
         steps = [self.map(LinearMap(features, hidden, first), h, x, "owned")]
         if activation is not None:
-            gate = self._bound.Gate(hidden, hidden, activation, Activation.of("tanh"), activation)
+            odd = Activation.of("tanh")
+            gate = self._bound.Gate(GateTable(hidden, hidden, activation, odd, activation))
             y = array("owned", width)
             steps.append(self._bound.Activate(gate, x, y, partial(_count, "owned")))
             x = y

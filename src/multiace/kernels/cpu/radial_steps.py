@@ -9,9 +9,10 @@ from torch import Tensor
 
 from multiace.kernels.cpu import radial_basis, radial_network
 from multiace.kernels.cpu.bound_kernel import Array, BoundKernel, BoundStep, Topology
-from multiace.kernels.cpu.gate import FUNCTIONS
 from multiace.kernels.cpu.spline import SplineFunctionsArguments
 from multiace.kernels.cpu.threads import threads
+from multiace.kernels.operations.radial_basis import RadialBasis
+from multiace.kernels.operations.radial_network import RadialNetwork
 
 
 class RadialValues(BoundStep):
@@ -26,22 +27,20 @@ class RadialValues(BoundStep):
 
     def __init__(
         self,
-        module: radial_basis.RadialBasis,
+        module: RadialBasis,
         constants: Tensor,
         distances: Array,
         transformed: tuple[Array, Array] | None,
     ) -> None:
         self.distances, self.transformed = distances, transformed
-        number, dtype = module.number, distances.value.dtype
+        number, dtype = module.table.number, distances.value.dtype
         self.basis = self.basis_slope = torch.empty((0, number), dtype=dtype)
         self.envelope = self.envelope_slope = None
-        if module.envelope_on == "weights":
+        if module.table.envelope_on == "weights":
             self.envelope = self.envelope_slope = torch.empty(0, dtype=dtype)
         self._kernel = BoundKernel("radial_basis_tangent", dtype, radial_basis.Arguments())
         super().__init__([self._kernel])
-        family, cutoff, power, on_basis = module.fixed
-        self._kernel.set(number=number, family=family, cutoff=cutoff, constants=constants)
-        self._kernel.set(envelope_power=power, envelope_on_basis=on_basis)
+        self._kernel.set(constants=constants, **radial_basis.fixed(module.table))
 
     def bind(self, top: Topology, moved: bool) -> None:
         """Take the edges there are."""
@@ -79,24 +78,20 @@ class HiddenFeatures(BoundStep):
 
     def __init__(
         self,
-        module: radial_network.RadialNetwork,
+        module: RadialNetwork,
         matrices: Sequence[Tensor],
         biases: Sequence[Tensor],
         radial: RadialValues,
         hidden: Array,
     ) -> None:
         self.radial, self.hidden = radial, hidden
-        dtype, activation = hidden.value.dtype, module.activation
-        width = hidden.value.shape[1]
-        widths = [radial.basis.shape[1], *(matrix.shape[1] for matrix in matrices)]
+        dtype, width = hidden.value.dtype, hidden.value.shape[1]
+        self._table = module.encoding  # which the widths are in
         self._forward_kernel = BoundKernel(
             "radial_network_tangent", dtype, radial_network.Arguments()
         )
         self._forward_kernel.set(
-            n_layers=len(matrices),
-            widths=torch.tensor(widths, dtype=torch.int64),
-            function=FUNCTIONS[activation.name],
-            constant=activation.constant,
+            **radial_network.fixed(module.table, self._table),
             weights=torch.cat([matrix.flatten() for matrix in matrices]) if matrices else None,
             biases=torch.cat(list(biases)) if biases else None,
         )

@@ -6,6 +6,7 @@ energy's gradients by its inputs, adding where an input is shared with other ste
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -23,7 +24,6 @@ from multiace.kernels.cpu import (
 from multiace.kernels.cpu.bound_kernel import Array, BoundKernel, Topology
 from multiace.kernels.cpu.bound_kernel import BoundStep as BoundStep
 from multiace.kernels.cpu.bound_kernel import JoinedSteps as JoinedSteps
-from multiace.kernels.cpu.gate import Gate
 from multiace.kernels.cpu.prediction import SumTerms as SumTerms
 from multiace.kernels.cpu.radial_steps import HiddenFeatures as HiddenFeatures
 from multiace.kernels.cpu.radial_steps import RadialValues as RadialValues
@@ -33,7 +33,8 @@ from multiace.kernels.cpu.rows import TakeRows as TakeRows
 from multiace.kernels.cpu.spline import SplineBasis as SplineBasis
 from multiace.kernels.cpu.spline import SplineFunctions as SplineFunctions
 from multiace.kernels.cpu.threads import threads as threads
-from multiace.kernels.tables import ConvolutionTable, ProductTable
+from multiace.kernels.operations.gate import Gate
+from multiace.kernels.tables import ConvolutionTable, DensityTable, LinearTable, ProductTable
 from multiace.o3.irreps import Irreps
 
 
@@ -50,15 +51,12 @@ class SumDensity(BoundStep):
     def __init__(self, n_elements: int, hidden: Array, harmonics: Array, density: Array) -> None:
         self.hidden, self.harmonics, self.density = hidden, harmonics, density
         names = ("neighbour_density_forward", "neighbour_density_backward")
-        dtype = density.value.dtype
+        dtype, l_max = density.value.dtype, math.isqrt(harmonics.value.shape[1]) - 1
+        words = DensityTable.full(l_max, n_elements, hidden.value.shape[1]).encoding[1:]
         self._kernels = [BoundKernel(name, dtype, neighbour_density.Arguments()) for name in names]
         super().__init__(self._kernels[:1], self._kernels[1:])
         for kernel in self._kernels:
-            kernel.set(
-                n_elements=n_elements,
-                n_harmonics=harmonics.value.shape[1],
-                n_hidden=hidden.value.shape[1],
-            )
+            kernel.set(table=words)
 
     def bind(self, top: Topology, moved: bool) -> None:
         """Take the edges there are."""
@@ -69,7 +67,7 @@ class SumDensity(BoundStep):
                 n_edges=len(top.senders),
                 n_pairs=top.n_pairs,
                 n_threads=threads(),
-                elements=elements,
+                edge_types=elements,
                 receivers=top.receivers,
                 pairs=top.pair,
             )
@@ -118,7 +116,7 @@ class Convolve(BoundStep):
         self._kernels = [BoundKernel(name, dtype, convolution.Arguments()) for name in names]
         super().__init__(self._kernels[:1], self._kernels[1:])
         assert not features.shared or not features.differentiable
-        words = torch.from_numpy(convolution.pack_table(table))
+        words = table.encoding[1:]
         weights = source.table if self._splined else source.weights
         self._kept = weights.new_empty(0)
         for kernel in self._kernels:
@@ -211,17 +209,16 @@ class MapRows(BoundStep):
         add: bool,
     ) -> None:
         self.x, self.y, self.per_element, self.n_rows, self.add = x, y, per_element, n_rows, add
-        words = torch.tensor(linear.pack_irreps(irreps_in, irreps_out), dtype=torch.int64)
+        table = LinearTable(irreps_in, irreps_out)
         flat = torch.cat([y.value.new_empty(0), *(matrix.flatten() for matrix in weights.values())])
         n_elements = next(iter(weights.values())).shape[0] if per_element and weights else 1
         names = ("linear_forward", "linear_transposed")
         dtype = y.value.dtype
         self._kernels = [BoundKernel(name, dtype, linear.Arguments()) for name in names]
         super().__init__(self._kernels[:1], self._kernels[1:] if x.differentiable else [])
-        maps = (irreps_in, irreps_out, flat, n_elements)
         for kernel, transposed in zip(self._kernels, (False, True), strict=True):
-            packed = linear.pack_weights(*maps, transposed=transposed)
-            kernel.set(table=words, packed=packed, n_elements=n_elements)
+            packed = linear.pack_weights(table, flat, n_elements, transposed=transposed)
+            kernel.set(table=table.encoding[1:], packed=packed, n_elements=n_elements)
 
     def bind(self, top: Topology, moved: bool) -> None:
         """Take the rows there are."""
@@ -252,7 +249,7 @@ class Multiply(BoundStep):
         self, table: ProductTable, weights: Tensor, per_element: bool, a: Array, m: Array
     ) -> None:
         self.a, self.m, self.per_element = a, m, per_element
-        words = torch.from_numpy(polynomial_product.pack_table(table))
+        words = polynomial_product.packed(table.encoding)
         names = ("polynomial_product_forward", "polynomial_product_backward")
         self._kernels = [
             BoundKernel(name, weights.dtype, polynomial_product.Arguments()) for name in names
@@ -296,7 +293,7 @@ class Activate(BoundStep):
         super().__init__(self._kernels[:1], self._kernels[1:])
         assert not x.shared
         for kernel in self._kernels:
-            kernel.set(table=module.words[1:])  # behind the key
+            kernel.set(table=module.encoding[1:])
 
     def bind(self, top: Topology, moved: bool) -> None:
         """Take the rows there are."""
