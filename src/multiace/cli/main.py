@@ -16,6 +16,7 @@ from multiace.cli.data import data
 from multiace.cli.demo import demo
 from multiace.cli.describe import describe
 from multiace.cli.evaluate import evaluate
+from multiace.cli.export import export
 from multiace.cli.import_model import import_model
 from multiace.cli.md import md
 from multiace.cli.probe import probe
@@ -41,6 +42,7 @@ app.command()(md)
 app.command()(report)
 app.command()(demo)
 app.command("import")(import_model)
+app.command()(export)
 app.add_typer(data)
 app.add_typer(probe)
 app.add_typer(study)

@@ -1,4 +1,4 @@
-"""What a kernel must know besides its tensors: irreps, paths and couplings, as plain data."""
+"""The table of symmetrised products."""
 
 from __future__ import annotations
 
@@ -7,74 +7,25 @@ from functools import cached_property
 
 import numpy as np
 
-from multiace.o3.clebsch_gordan import clebsch_gordan
+from multiace.kernels.tables.encoding import Table, Words, words_of_irreps
 from multiace.o3.couplings import CouplingBasis, ProductCouplings, product_couplings
 from multiace.o3.irreps import Irrep, Irreps
 
-
-@dataclass(frozen=True)
-class ConvolutionTable:
-    """The couplings h (irrep_in) x Y (l_edge) -> A (irrep_out) of a convolution.
-
-    Radial weights are ordered path after path, each with the channels of its irrep_in. In the
-    output, each irrep holds the channels of its paths side by side, in the order of `paths`.
-
-    Args:
-        irreps_in: irreps of the neighbours' features.
-        l_max: largest l of the edge harmonics.
-        paths: (irrep_in, l_edge, irrep_out), sorted in the order irrep_in, irrep_out, l_edge.
-        irreps_out: irreps of the sum over neighbours.
-    """
-
-    irreps_in: Irreps
-    l_max: int
-    paths: tuple[tuple[Irrep, int, Irrep], ...]
-    irreps_out: Irreps
-
-    @cached_property
-    def channels_of_path(self) -> tuple[int, ...]:
-        """Channels of each path: those of its irrep_in."""
-        width = {irrep: channels for channels, irrep in self.irreps_in.entries}
-        return tuple(width[irrep_in] for irrep_in, _, _ in self.paths)
-
-    @property
-    def n_weights(self) -> int:
-        """Radial functions an edge needs."""
-        return sum(self.channels_of_path)
-
-    def paths_from(self, irrep: Irrep) -> tuple[int, ...]:
-        """Positions of the paths that read an irrep; they follow one another."""
-        return tuple(p for p, path in enumerate(self.paths) if path[0] == irrep)
-
-    def paths_to(self, irrep: Irrep) -> tuple[int, ...]:
-        """Positions of the paths that end in an irrep, in the order of its channels."""
-        return tuple(p for p, path in enumerate(self.paths) if path[2] == irrep)
-
-    def coupling_from(self, irrep: Irrep) -> np.ndarray:
-        """Clebsch-Gordan coefficients of all paths from an irrep.
-
-        Returns:
-            (lm, rows, 2 l_in + 1): harmonics component, components of the paths' outputs one
-            path after the other, component of the feature.
-        """
-        n_harmonics = (self.l_max + 1) ** 2
-        blocks = [np.empty((n_harmonics, 0, irrep.dim))]
-        for p in self.paths_from(irrep):
-            _, l_edge, out = self.paths[p]
-            block = np.zeros((n_harmonics, out.dim, irrep.dim))
-            cg = clebsch_gordan(irrep.l, l_edge, out.l)  # (m_in, m_edge, m_out)
-            block[l_edge**2 : (l_edge + 1) ** 2] = cg.transpose(1, 2, 0)
-            blocks.append(block)
-        return np.concatenate(blocks, axis=1)
+BASES: tuple[CouplingBasis, ...] = ("reduced", "mace")
+"""Coupling bases; words hold their position."""
 
 
 @dataclass(frozen=True)
-class ProductTable:
+class ProductTable(Table):
     """Symmetrised products of up to `correlation` factors, channel by channel.
 
     B_{M eta} = sum_q coefficients[M, q, eta] prod_k A[monomials[q, k]].
 
     Weights are ordered irrep_out after irrep_out, in each by order (1, 2, ...), then path eta.
+
+    Words are (components, rows, paths, correlation, terms, coefficients), then for each term its
+    sorted components, padded with -1 to `correlation`, and 4 for each coefficient: row of the
+    message, term, path, value.
 
     Args:
         irreps_in: irreps of A, all of the same channels.
@@ -142,7 +93,46 @@ class ProductTable:
             blocks.append(block.reshape(n_paths * irrep.dim, len(position)))
         return np.concatenate(blocks)
 
+    def _targets(self, order: int) -> np.ndarray:
+        """Return row of the message and path of each row of the coefficients of an order."""
+        targets, row, path = [], 0, 0
+        for irrep, counts in zip(self.irreps_out.irreps, self.n_paths, strict=True):
+            first = path + sum(counts[: order - 1])
+            for eta in range(counts[order - 1]):
+                targets += [(row + m, first + eta) for m in range(irrep.dim)]
+            row += irrep.dim
+            path += sum(counts)
+        return np.array(targets, dtype=np.int64).reshape(-1, 2)
 
-def split_sizes(irreps: Irreps) -> list[int]:
-    """Lengths of the entries of irreps in the flat layout."""
-    return [channels * irrep.dim for channels, irrep in irreps.entries]
+    def _words(self) -> np.ndarray:
+        terms: list[list[int]] = []
+        mixes: list[np.ndarray] = []
+        for order in self._orders:
+            coefficients = self.coefficients(order)
+            rows, columns = np.nonzero(coefficients)
+            used, first = np.unique(columns, return_index=True)
+            used = used[np.argsort(first)]  # in order of first appearance
+            position = np.full(coefficients.shape[1], -1)
+            position[used] = len(terms) + np.arange(len(used))
+            padding = [-1] * (self.correlation - order)
+            terms += [[*self.monomials[order - 1][q], *padding] for q in used]
+            row, path = self._targets(order)[rows].T
+            values = coefficients[rows, columns].view(np.int64)
+            mixes.append(np.column_stack([row, position[columns], path, values]))
+        mixed = np.concatenate(mixes)
+        n_components, n_rows = (
+            sum(irrep.dim for irrep in irreps.irreps)
+            for irreps in (self.irreps_in, self.irreps_out)
+        )
+        head = [n_components, n_rows, self.n_weights, self.correlation, len(terms), len(mixed)]
+        tail = [*words_of_irreps(self.irreps_in), *words_of_irreps(self.irreps_out)]
+        tail += [self.correlation, BASES.index(self.basis)]
+        parts = (head, np.array(terms).ravel(), mixed.ravel(), tail)
+        return np.concatenate([np.asarray(part, dtype=np.int64) for part in parts])
+
+    @classmethod
+    def _read(cls, words: Words) -> ProductTable:
+        *_, correlation, n_terms, n_coefficients = words.integers(6)
+        words.skip(correlation * n_terms + 4 * n_coefficients)
+        irreps = (words.irreps(), words.irreps())
+        return cls(*irreps, words.integer(), BASES[words.integer()])

@@ -1,0 +1,16 @@
+"""Programs: a potential as data, its file, and the plan that runs it."""
+
+from multiace.program.builder import build_program
+from multiace.program.file import ProgramFileError, read_program, to_bytes, write_program
+from multiace.program.program import Array, Operation, Program
+
+__all__ = [
+    "Array",
+    "Operation",
+    "Program",
+    "ProgramFileError",
+    "build_program",
+    "read_program",
+    "to_bytes",
+    "write_program",
+]

@@ -1,0 +1,170 @@
+"""Radial functions of a program: the network, or splines of it."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from multiace.kernels.tables import SplineTable
+from multiace.layer.atomic_basis import AtomicBasis
+from multiace.one_particle.basis import EdgeFunctions
+from multiace.potential import SHORTEST
+from multiace.program.spline import FEWEST, ROWS, Functions, Spline, fit_spline, with_derivatives
+
+BUDGET = 1 << 29
+"""Bytes of all splines of a program; beyond, the network is evaluated."""
+
+
+class EdgeTypes(NamedTuple):
+    """Which radial functions each pair of elements has.
+
+    Args:
+        table: type of (sender, receiver), (elements, elements); None: there is one.
+        examples: a pair (sender, receiver) of each type, as positions in the model's elements.
+    """
+
+    table: Tensor | None
+    examples: list[tuple[int, int]]
+
+    @classmethod
+    def of(cls, functions: EdgeFunctions, basis: AtomicBasis, present: Sequence[int]) -> EdgeTypes:
+        """Find the pairs of elements whose tabulated functions differ.
+
+        Args:
+            functions: radial basis, and the transform of the distance.
+            basis: layer whose functions are tabulated.
+            present: positions of the elements of the program.
+        """
+        network = "none" if basis.species_pooling is not None else basis.radial_network.species
+        transformed = functions.transform is not None
+        found: dict[object, int] = {}
+        examples: list[tuple[int, int]] = []
+        table = torch.empty((len(present), len(present)), dtype=torch.int64)
+        for row, j in enumerate(present):
+            for column, i in enumerate(present):
+                of_network = {"none": None, "sender": j, "receiver": i, "pair": (j, i)}[network]
+                key = (of_network, (min(i, j), max(i, j)) if transformed else None)
+                if key not in found:
+                    examples.append((j, i))
+                table[row, column] = found.setdefault(key, len(found))
+        return cls(table if len(found) > 1 else None, examples)
+
+
+class Splines(NamedTuple):
+    """Splines of one layer.
+
+    Args:
+        table: what the operation is built from.
+        coefficients: (types, rows, functions), float64.
+        types: of pairs of elements.
+        error: largest error of a function, over its largest value.
+        slope_error: the same of slopes.
+    """
+
+    table: SplineTable
+    coefficients: Tensor
+    types: Tensor | None
+    error: float
+    slope_error: float
+
+    @classmethod
+    def of(cls, splines: Sequence[Spline], types: EdgeTypes, factor: float) -> Splines:
+        """Join the splines of all types.
+
+        Args:
+            splines: of each type.
+            types: of pairs of elements.
+            factor: of the functions.
+        """
+        coefficients = torch.stack([torch.from_numpy(s.table) for s in splines]) * factor
+        table = SplineTable(splines[0].n_intervals, splines[0].width, coefficients.shape[2])
+        errors = (max(s.error for s in splines), max(s.slope_error for s in splines))
+        return cls(table, coefficients, types.table, *errors)
+
+
+def fit_splines(
+    functions: EdgeFunctions,
+    bases: Sequence[AtomicBasis],
+    present: Sequence[int],
+    *,
+    tolerance: float,
+    itemsize: int,
+) -> list[Splines] | None:
+    """Fit the radial functions of all layers on equally many intervals.
+
+    Args:
+        functions: radial basis of the model.
+        bases: the layers.
+        present: positions of the elements of the program.
+        tolerance: of the errors, see `fit_spline`.
+        itemsize: bytes of a number of the program.
+
+    Returns:
+        The splines of each layer; None if they exceed the budget.
+    """
+    functions = copy.deepcopy(functions).double()
+    types = [EdgeTypes.of(functions, basis, present) for basis in bases]
+    wanted = [
+        (basis, pair)
+        for basis, of_layer in zip(bases, types, strict=True)
+        for pair in of_layer.examples
+    ]
+    n_functions = sum(_n_functions(basis) for basis, _ in wanted)
+    found: dict[int, Spline] = {}
+    n = FEWEST
+    while n_functions * (ROWS * n + 2) * itemsize <= BUDGET:
+        coarser = (k for k in range(len(wanted)) if k not in found or found[k].n_intervals < n)
+        k = next(coarser, None)
+        if k is None:
+            fitted = iter(found[k] for k in range(len(wanted)))
+            return [
+                Splines.of([next(fitted) for _ in of_layer.examples], of_layer, _factor(basis))
+                for basis, of_layer in zip(bases, types, strict=True)
+            ]
+        radial = _radial_function(functions, *wanted[k])
+        found[k] = fit_spline(
+            radial, functions.cutoff, start=SHORTEST, tolerance=tolerance, at_least=n
+        )
+        n = found[k].n_intervals
+    return None
+
+
+def _factor(basis: AtomicBasis) -> float:
+    return 1.0 if basis.species_pooling is not None else basis.pooling_factor
+
+
+def _n_functions(basis: AtomicBasis) -> int:
+    """Return the number of tabulated functions: R, or u where densities of u are summed."""
+    return basis.radial_network.last.shape[1 if basis.species_pooling is not None else 2]
+
+
+def _radial_function(
+    functions: EdgeFunctions, basis: AtomicBasis, pair: tuple[int, int]
+) -> Functions:
+    """Return R(r) = u(r) V of a layer for a pair of elements, or u(r) where densities are summed.
+
+    In float64, with derivatives.
+    """
+    network = copy.deepcopy(basis.radial_network).double()
+    species, ends = torch.tensor(pair), torch.zeros(1, dtype=torch.int64)
+    types = network.edge_types(species, ends, ends + 1)
+    weights = network.weights.detach().numpy()[0 if types is None else int(types[0])]
+
+    def hidden(r: Tensor) -> Tensor:
+        senders = torch.zeros(len(r), dtype=torch.int64)
+        return network(*functions.radial(r, senders, senders + 1, species))
+
+    hidden_with_derivatives = with_derivatives(hidden)
+    if basis.species_pooling is not None:
+        return hidden_with_derivatives
+
+    def radial(r: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        u, slopes, curvatures = hidden_with_derivatives(r)
+        return u @ weights, slopes @ weights, curvatures @ weights
+
+    return radial

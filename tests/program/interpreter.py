@@ -1,0 +1,173 @@
+"""A program run by the definitions of its operations and autograd: the oracle of every executor."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+
+import torch
+from torch import Tensor
+
+from multiace.envelope import Envelope
+from multiace.geometry import Pairs
+from multiace.kernels.reference.convolution import Convolution, radial_functions
+from multiace.kernels.reference.edge_basis import EdgeBasis
+from multiace.kernels.reference.gate import Gate
+from multiace.kernels.reference.linear import Linear
+from multiace.kernels.reference.polynomial_product import PolynomialProduct
+from multiace.kernels.reference.radial_basis import RadialBasis
+from multiace.kernels.reference.radial_network import RadialNetwork
+from multiace.kernels.segment_sum import segment_sum
+from multiace.layer.nonlinearity import Norm
+from multiace.layer.update import Select
+from multiace.program.program import ABSENT, Operation, Program
+
+
+class Interpreter:
+    """Evaluates a program on a graph; ghosts, too, are evaluated as if they were owned.
+
+    Args:
+        program: the program.
+        senders: j of each edge.
+        receivers: i of each edge.
+        species: of each node, as position in the program's elements.
+        pairs: edges with opposite vectors, or None.
+    """
+
+    def __init__(self, program: Program, senders, receivers, species, pairs: Pairs | None) -> None:
+        self.program, self.species = program, species
+        self.senders, self.receivers = senders, receivers
+        every = torch.arange(len(senders))
+        self.pairs = Pairs(every, every) if pairs is None else pairs
+
+    def run(self, vectors: Tensor, n_owned: int) -> tuple[Tensor, Tensor]:
+        """Return the terms of the energies of owned nodes, and dE/d(edge vector)."""
+        program, names = self.program, self.program.names
+        vectors = vectors.detach().to(program.dtype, copy=True).requires_grad_()
+        values = {program.vectors: vectors}
+        for operation in program.operations:
+            inputs = [None if n == ABSENT else values[n] for n in operation.inputs]
+            results = getattr(self, operation.name)(operation, *inputs, *operation.constants)
+            for n, result in zip(operation.outputs, results, strict=True):
+                if n != ABSENT:
+                    values[n] = values[n] + result if n in values else result
+        species = self.species[:n_owned]
+        read = torch.cat([values[n][:n_owned] for n in program.reads], dim=1).double()
+        columns = torch.arange(len(names) - len(program.reads), len(names))
+        terms = program.terms[species].index_add(1, columns, program.factors.T[species] * read)
+        (gradient,) = torch.autograd.grad(terms.sum(), vectors, materialize_grads=True)
+        return terms.detach(), gradient
+
+    def _types(self, types: Tensor | None) -> Tensor | None:
+        ends = (self.species[self.senders], self.species[self.receivers])
+        return None if types is None else types[ends]
+
+    def _to_edges(self, operation: Operation, n: int, x: Tensor) -> Tensor:
+        """Return an input with a row for each edge."""
+        of_pairs = self.program.arrays[operation.inputs[n]].rows == "pairs"
+        return x[self.pairs.of_edge] if of_pairs else x
+
+    def _nodes(self, of_edge: Tensor) -> Tensor:
+        return segment_sum(of_edge, self.receivers, len(self.species))
+
+    def edge_basis(self, operation, vectors):
+        distances, harmonics = EdgeBasis(operation.table.l_max)(vectors)
+        return distances[:, None], harmonics
+
+    def agnesi(self, operation, r):
+        t, edge = operation.table, self.pairs.edge
+        radii = r.new_tensor(t.radii)[self.species]
+        x = r[edge, 0] / (0.5 * (radii[self.senders[edge]] + radii[self.receivers[edge]]))
+        return ((1 / (1 + t.a * x**t.q / (1 + x ** (t.q - t.p))))[:, None],)
+
+    def radial_basis(self, operation, r, argument, constants):
+        t = operation.table
+        module = RadialBasis(t.family, t.number, t.cutoff, t.envelope, t.envelope_on)
+        x = None if argument is None else argument[:, 0]
+        basis, envelope = module(r[self.pairs.edge, 0], x, constants)
+        return basis, None if envelope is None else envelope[:, None]
+
+    def radial_network(self, operation, basis, envelope, weights, biases):
+        widths = operation.table.widths
+        shapes = list(pairwise(widths))
+        of_layers = () if weights is None else weights.split([a * b for a, b in shapes])
+        matrices = [w.view(shape) for w, shape in zip(of_layers, shapes, strict=True)]
+        rows = () if biases is None else biases.split(list(widths[1:]))
+        factor = None if envelope is None else envelope[:, 0]
+        return (RadialNetwork(operation.table.activation)(basis, matrices, rows, factor),)
+
+    def spline(self, operation, r, coefficients, types):
+        t = operation.table
+        x = r[:, 0] / t.width
+        knot = x.detach().long().clamp(max=t.n_intervals - 1)
+        t1 = x - knot
+        s = 1 - t1
+        b = [t1**2 * s**3 / 2, t1 * s**3 * (1 + 3 * t1), torch.ones_like(s)]
+        b += [t1**3 * (10 - 15 * t1 + 6 * t1**2), t1**3 * s**2 / 2, -(t1**3) * s * (4 - 3 * t1)]
+        of_edge = self._types(types)
+        of_edge = torch.zeros_like(knot) if of_edge is None else of_edge
+        rows = [coefficients[of_edge, 4 * knot + q] for q in range(6)]
+        values = sum(w[:, None] * row for w, row in zip(b, rows, strict=True))
+        return (torch.where(x[:, None] < t.n_intervals, values, 0.0),)
+
+    def embedding(self, operation, of_element):
+        return (of_element[self.species],)
+
+    def convolution(self, operation, h, harmonics, hidden, weights, types):
+        hidden, types = self._to_edges(operation, 2, hidden), self._types(types)
+        radial = hidden if weights is None else radial_functions(hidden, weights, types)
+        module = Convolution(operation.table).to(h.dtype)
+        one = torch.eye(radial.shape[1], dtype=h.dtype)[None]
+        return (module(h, harmonics, radial, one, None, self.senders, self.receivers),)
+
+    def neighbour_density(self, operation, harmonics, hidden, types):
+        t, hidden, blocks = operation.table, self._to_edges(operation, 1, hidden), []
+        of_edge = self.species[self.senders] if types is None else self._types(types)
+        one_hot = torch.nn.functional.one_hot(of_edge, t.n_types).to(hidden)
+        for l, (first, number) in enumerate(t.ranges):
+            u = (one_hot[:, :, None] * hidden[:, None, first : first + number]).flatten(1)
+            y = harmonics[:, l**2 : (l + 1) ** 2]
+            blocks.append(self._nodes((y[:, :, None] * u[:, None]).flatten(1)))
+        return (torch.cat(blocks, dim=1),)
+
+    def pooling_density(self, operation, basis, envelope, weights):
+        of_pair = torch.tanh((basis @ weights).square())[:, None]
+        of_pair = of_pair if envelope is None else of_pair * envelope
+        return (1 + self._nodes(of_pair[self.pairs.of_edge]),)
+
+    def quotient(self, operation, a, density):
+        return (a / density,)
+
+    def linear(self, operation, x, weights):
+        t = operation.table
+        sizes = [a * b for a, b in t.shapes.values()]
+        n_copies = len(weights) // max(sum(sizes), 1) or 1
+        parts = weights.split([n_copies * size for size in sizes])
+        matrices = {
+            str(i): part.view(n_copies, *shape)
+            for (i, shape), part in zip(t.shapes.items(), parts, strict=True)
+        }
+        species = self.species if n_copies > 1 else torch.zeros_like(self.species)
+        return (Linear(t.irreps_in, t.irreps_out)(x, matrices, species),)
+
+    def polynomial_product(self, operation, a, weights):
+        species = self.species if len(weights) > 1 else None
+        return (PolynomialProduct(operation.table).to(a.dtype)(a, weights, species),)
+
+    def gate(self, operation, x):
+        t = operation.table
+        return (Gate(t.irreps_in, t.irreps_out, t.even, t.odd, t.gate)(x),)
+
+    def norm(self, operation, x):
+        return (Norm(operation.table.irreps, operation.table.even, operation.table.odd)(x),)
+
+    def select(self, operation, x):
+        return (Select(operation.table.irreps_in, operation.table.irreps_out)(x),)
+
+    def repulsion(self, operation, r):
+        t, r = operation.table, r[:, 0]
+        charges, ends = (r.new_tensor(x)[self.species] for x in (t.charges, t.half_ends))
+        (z_j, z_i), (r_j, r_i) = ((x[self.senders], x[self.receivers]) for x in (charges, ends))
+        x = r * (z_i**t.power + z_j**t.power) / t.length
+        phi = sum(c * torch.exp(-k * x) for c, k in zip(t.coefficients, t.exponents, strict=True))
+        u = Envelope("polynomial", t.envelope_power)(r / (r_j + r_i))
+        return (self._nodes((0.5 * t.coulomb * z_i * z_j / r * phi * u)[:, None]),)
