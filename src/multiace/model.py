@@ -170,6 +170,7 @@ class _Builder:
     def layer(self, t: int, layout: LayerLayout, features: Irreps) -> Layer:
         initial = self.initial.scope(f"layers.{t}")
         return Layer(
+            layout,
             self._atomic_basis(t, layout, features, initial.scope("atomic_basis")),
             self._message(t, layout, initial.scope("message")),
             self._update(t, layout, features, initial.scope("update")),

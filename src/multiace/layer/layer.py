@@ -5,6 +5,7 @@ from __future__ import annotations
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
+from multiace.design.layout import LayerLayout
 from multiace.layer.atomic_basis import AtomicBasis
 from multiace.layer.message import Message
 from multiace.layer.update import Update
@@ -22,8 +23,15 @@ class Layer(nn.Module):
     Source: Batatia et al. 2025.
     """
 
-    def __init__(self, atomic_basis: AtomicBasis, message: Message | None, update: Update) -> None:
+    def __init__(
+        self,
+        layout: LayerLayout,
+        atomic_basis: AtomicBasis,
+        message: Message | None,
+        update: Update,
+    ) -> None:
         super().__init__()
+        self.layout = layout
         self.atomic_basis = atomic_basis
         self.message = message
         self.update = update

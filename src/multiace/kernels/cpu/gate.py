@@ -90,6 +90,9 @@ class Gate(nn.Module):
         super().__init__()
         self.irreps_in, self.irreps_out = irreps_in, irreps_out
         self.parts = (irreps_in, irreps_out, even, odd, gate)
+        from multiace.kernels.tables import GateTable
+
+        self.table = GateTable(*self.parts)
         key = hash(self.parts)
         _GATES[key] = Definition(*self.parts)
         words = torch.from_numpy(np.concatenate([[key], pack_gate(*self.parts)]).astype(np.int64))

@@ -58,6 +58,9 @@ class RadialBasis(nn.Module):
         envelope_on: Literal["basis", "weights"],
     ) -> None:
         super().__init__()
+        from multiace.kernels.tables import RadialBasisTable
+
+        self.table = RadialBasisTable(family, number, cutoff, envelope, envelope_on)
         self.number, self.envelope_on = number, envelope_on
         power = envelope.power if envelope.kind == "polynomial" else 0
         self.fixed = (FAMILIES.index(family), cutoff, power, envelope_on == "basis")

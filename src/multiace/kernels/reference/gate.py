@@ -38,6 +38,9 @@ class Gate(nn.Module):
         super().__init__()
         self.irreps_in, self.irreps_out = irreps_in, irreps_out
         self.even, self.odd, self.gate = even, odd, gate
+        from multiace.kernels.tables import GateTable
+
+        self.table = GateTable(irreps_in, irreps_out, even, odd, gate)
         gated = [channels for channels, irrep in irreps_out.entries if irrep.l > 0]
         scalars = [channels for channels, irrep in irreps_out.entries if irrep == _SCALAR]
         self.first = [*scalars, *gated]

@@ -40,6 +40,9 @@ class RadialBasis(nn.Module):
         envelope_on: Literal["basis", "weights"],
     ) -> None:
         super().__init__()
+        from multiace.kernels.tables import RadialBasisTable
+
+        self.table = RadialBasisTable(family, number, cutoff, envelope, envelope_on)
         self.family, self.number, self.cutoff = family, number, cutoff
         self.envelope, self.envelope_on = envelope, envelope_on
 
