@@ -13,6 +13,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from multiace.kernels.executor import Executor
 from multiace.kernels.reference.convolution import Convolution
 from multiace.kernels.reference.edge_basis import EdgeBasis
 from multiace.kernels.reference.gate import Gate
@@ -37,6 +38,7 @@ class Kernels:
         direct: operation in a traced graph -> function that computes it without PyTorch's
             dispatcher; None: there are none.
         predict: what plans sum over atoms and edges, in one pass; None: by PyTorch.
+        executor: what runs programs, made from the bytes of one; None: there is none.
         own_threads: context in which only kernels use torch's threads.
     """
 
@@ -54,6 +56,7 @@ class Kernels:
     steps: ModuleType | None = None
     direct: Mapping[Any, Callable[..., Any]] | None = None
     predict: Callable[..., Any] | None = None
+    executor: Callable[[bytes], Executor] | None = None
     own_threads: Callable[[], AbstractContextManager[None]] = nullcontext
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -87,6 +90,7 @@ def _cpu() -> Kernels:
     from multiace.kernels.cpu.convolution import Convolution as FusedConvolution
     from multiace.kernels.cpu.differentiable import DIRECT
     from multiace.kernels.cpu.edge_basis import EdgeBasis as FusedEdgeBasis
+    from multiace.kernels.cpu.executor import Executor as CPUExecutor
     from multiace.kernels.cpu.gate import Gate as FusedGate
     from multiace.kernels.cpu.library import library
     from multiace.kernels.cpu.linear import Linear as FusedLinear
@@ -112,6 +116,7 @@ def _cpu() -> Kernels:
         steps=steps,
         direct=DIRECT,
         predict=predict,
+        executor=CPUExecutor,
         own_threads=OwnThreads,
     )
 

@@ -98,6 +98,18 @@ class KernelLibrary:
             self._known[name, dtype] = function
         return function
 
+    def entry_point(self, name: str, result: Any, arguments: Sequence[Any]) -> Callable[..., Any]:
+        """Return a function of the C interface.
+
+        Args:
+            name: its name in C.
+            result: type of what it returns, of ctypes.
+            arguments: types of its arguments.
+        """
+        function = self._functions[name]  # a new object, whose types are not shared
+        function.restype, function.argtypes = result, arguments
+        return function
+
     def call(self, name: str, dtype: torch.dtype, arguments: ctypes.Structure) -> None:
         """Run a kernel.
 
