@@ -7,7 +7,6 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import lru_cache
-from types import ModuleType
 from typing import Any
 
 import torch
@@ -34,10 +33,8 @@ class Kernels:
         name: what `select_kernels` knows it by.
         label: the name and how it computes, for people.
         device: type of the only device it computes on; None: on all.
-        steps: the operations bound to arrays, for plans; None: there are none.
         direct: operation in a traced graph -> function that computes it without PyTorch's
             dispatcher; None: there are none.
-        predict: what plans sum over atoms and edges, in one pass; None: by PyTorch.
         executor: what runs programs, made from the bytes of one; None: there is none.
         own_threads: context in which only kernels use torch's threads.
     """
@@ -53,9 +50,7 @@ class Kernels:
     gate: Callable[..., nn.Module]
     radial_network: Callable[..., nn.Module]
     neighbour_density: Callable[..., nn.Module]
-    steps: ModuleType | None = None
     direct: Mapping[Any, Callable[..., Any]] | None = None
-    predict: Callable[..., Any] | None = None
     executor: Callable[[bytes], Executor] | None = None
     own_threads: Callable[[], AbstractContextManager[None]] = nullcontext
 
@@ -86,7 +81,6 @@ def _cpu() -> Kernels:
     Raises:
         KernelLibraryError: they are not installed.
     """
-    from multiace.kernels.cpu import steps
     from multiace.kernels.cpu.convolution import Convolution as FusedConvolution
     from multiace.kernels.cpu.differentiable import DIRECT
     from multiace.kernels.cpu.edge_basis import EdgeBasis as FusedEdgeBasis
@@ -96,7 +90,6 @@ def _cpu() -> Kernels:
     from multiace.kernels.cpu.linear import Linear as FusedLinear
     from multiace.kernels.cpu.neighbour_density import NeighbourDensity as FusedDensity
     from multiace.kernels.cpu.polynomial_product import PolynomialProduct as FusedProduct
-    from multiace.kernels.cpu.prediction import predict
     from multiace.kernels.cpu.radial_basis import RadialBasis as FusedRadialBasis
     from multiace.kernels.cpu.radial_network import RadialNetwork as FusedRadialNetwork
     from multiace.kernels.cpu.threads import OwnThreads
@@ -113,9 +106,7 @@ def _cpu() -> Kernels:
         gate=FusedGate,
         radial_network=FusedRadialNetwork,
         neighbour_density=FusedDensity,
-        steps=steps,
         direct=DIRECT,
-        predict=predict,
         executor=CPUExecutor,
         own_threads=OwnThreads,
     )

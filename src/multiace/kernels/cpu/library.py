@@ -77,13 +77,6 @@ class KernelLibrary:
         """The best instruction set that this processor has."""
         return INSTRUCTION_SETS[self._functions.multiace_instruction_set()]
 
-    @property
-    def sequence(self) -> Callable[[Any], int]:
-        """What runs kernels one after another; it takes a pointer to its arguments."""
-        function = self._functions.multiace_sequence
-        function.argtypes = [ctypes.c_void_p]
-        return function
-
     def function(self, name: str, dtype: torch.dtype) -> Callable[[Any], int]:
         """Return a kernel, which takes a pointer to its arguments."""
         if dtype not in _SUFFIX:
@@ -120,13 +113,8 @@ class KernelLibrary:
         """
         code = self.function(name, dtype)(ctypes.addressof(arguments))
         if code:
-            raise kernel_error(name, code)
-
-
-def kernel_error(name: str, code: int) -> Exception:
-    """Return the error that a kernel's code stands for."""
-    error, what = _ERRORS.get(code, (RuntimeError, f"returned code {code}"))
-    return error(f"Kernel {name} {what}.")
+            error, what = _ERRORS.get(code, (RuntimeError, f"returned code {code}"))
+            raise error(f"Kernel {name} {what}.")
 
 
 @lru_cache(maxsize=1)
