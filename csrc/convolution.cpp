@@ -86,7 +86,7 @@ struct Results {
   std::vector<FeaturesGradient<T>> features;
   T* weights;  // (parts, n_gradient), or null
   int64_t n_gradient;
-  PairGradients<T> hidden, distance;
+  PairGradients<T> hidden;
 };
 
 /// One part of the receivers.
@@ -94,9 +94,9 @@ template <class T, bool Tangent>
 class Part {
  public:
   Part(const Table& table, const MultiaceConvolution& c, const EdgesOfNode& of, const PackedWeights<T>& weights,
-       const PackedWeights<T>& weights_dot, const FeaturesDot<T>& h_dot, int part, int n_parts, Results<T>& results)
+       const PackedWeights<T>& weights_dot, const FeaturesDot<T>& h_dot, int part, Results<T>& results)
       : table_(table), c_(c), of_(of), weights_(weights), weights_dot_(weights_dot), h_dot_(h_dot), part_(part),
-        kept_(c, part, n_parts), results_(results),
+        results_(results),
         h_gradient_(c.features_gradient ? results.features[part].origin() : nullptr),
         weights_gradient_(c.weights_gradient ? results.weights + part * results.n_gradient : nullptr) {}
 
@@ -104,7 +104,7 @@ class Part {
     const BlockSizes most(of_, begin, end);
     Scratch scratch;
     Block<T> block(table_, c_, most, scratch);
-    Radials<T> radials(table_, c_, most.edges, Tangent, scratch);
+    const Radials<T> radials(table_, most.edges, Tangent, scratch);
     allocate(most, scratch);
     const RadialGradients<T> to{
         table_, c_, weights_gradient_ ? scratch.array<T>(packed_size<T>(kRowsAtOnce, table_.widest_chunk())) : nullptr};
@@ -112,23 +112,19 @@ class Part {
       block.gather(table_, c_, of_, first, end);
       if (gy_) std::fill_n(gy_, table_.n_harmonics * block.first_lane[block.end - block.begin], T(0));
       if (gu_) std::fill_n(gu_, block.n_rows * c_.n_hidden, T(0));
-      if (gd_) std::fill_n(gd_, block.n_rows, T(0));
-      T* kept = kept_.take(table_, block);
       for (size_t k = 0; k < table_.chunks.size(); ++k) {
-        radials.fill(table_, c_, block, k, weights_, weights_dot_, kept);
+        radials.fill(table_, c_, block, k, weights_, weights_dot_);
         for (int64_t i = block.begin; i < block.end; ++i) paths(block, i, radials, table_.chunks[k]);
-        pull_radials(block, k, radials, to);
+        pull_radials(block, k, to);
       }
       if (gy_) write_harmonics(block);
       if (gu_) results_.hidden.take(part_, block, gu_);
-      if (gd_) results_.distance.take(part_, block, gd_);
     }
   }
 
  private:
   void allocate(const BlockSizes& most, Scratch& scratch) {
-    const bool pulls =
-        h_gradient_ || weights_gradient_ || c_.harmonics_gradient || c_.hidden_gradient || c_.distance_gradient;
+    const bool pulls = h_gradient_ || weights_gradient_ || c_.harmonics_gradient || c_.hidden_gradient;
     const int64_t size = most.edges * table_.widest_chunk();
     const int64_t entries = table_.largest_entry * padded<T>(most.edges_of_node);
     t_ = scratch.array<T>(entries);
@@ -140,7 +136,6 @@ class Part {
       gy_ = scratch.array<T>(table_.n_harmonics * Block<T>::most_lanes(most));
     }
     if (c_.hidden_gradient) gu_ = scratch.array<T>(most.edges * c_.n_hidden);
-    if (c_.distance_gradient) gd_ = scratch.array<T>(most.edges);
   }
 
   /// The paths of one chunk at one node: sums over its edges, and gradients by them.
@@ -180,8 +175,8 @@ class Part {
     else std::fill_n(t_dot_, path.dim_in * path.dim_out * lanes, T(0));
   }
 
-  /// From gR of one chunk to the gradients by u, V and the distance.
-  void pull_radials(const Block<T>& block, size_t k, const Radials<T>& radials, const RadialGradients<T>& to) const {
+  /// From gR of one chunk to the gradients by u and V.
+  void pull_radials(const Block<T>& block, size_t k, const RadialGradients<T>& to) const {
     if (gu_) {
       to.to_hidden(block, k, as<T>(c_.weights), weights_, gr_, gu_);
       if (plain_ && c_.weights_dot) to.to_hidden(block, k, as<T>(c_.weights_dot), weights_dot_, plain_, gu_);
@@ -190,7 +185,6 @@ class Part {
       to.to_weights(block, k, block.hidden, gr_, weights_gradient_);
       if (plain_ && c_.hidden_dot) to.to_weights(block, k, block.hidden_dot, plain_, weights_gradient_);
     }
-    if (gd_) to.to_distance(block, k, radials.slope, gr_, gd_);
   }
 
   void write_harmonics(const Block<T>& block) const {
@@ -200,7 +194,7 @@ class Part {
       const T* gy = gy_ + block.first_lane[i - block.begin] * n;
       for (int64_t e = 0; e < block.n_edges_of(i); ++e) {
         T* to = static_cast<T*>(c_.harmonics_gradient) + block.edge[first + e] * n;
-        for (int64_t m = 0; m < n; ++m) to[m] = gy[m * lanes + e] + (c_.add_harmonics_gradient ? to[m] : T(0));
+        for (int64_t m = 0; m < n; ++m) to[m] = gy[m * lanes + e];
       }
     }
   }
@@ -211,12 +205,11 @@ class Part {
   const PackedWeights<T>&weights_, &weights_dot_;
   const FeaturesDot<T>& h_dot_;
   int part_;
-  KeptRadials<T> kept_;
   Results<T>& results_;
   T *h_gradient_, *weights_gradient_;  // null where not wanted, as are those below
   T *t_ = nullptr, *t_dot_ = nullptr;  // T of one path and node, and its tangent
   T *gr_ = nullptr, *plain_ = nullptr;  // gradients by R, and without tangents, of one chunk
-  T *gt_ = nullptr, *gy_ = nullptr, *gu_ = nullptr, *gd_ = nullptr;
+  T *gt_ = nullptr, *gy_ = nullptr, *gu_ = nullptr;
 };
 
 /// A and the gradients of <cotangent, A>, or with Tangent their rates of change: those wanted.
@@ -226,7 +219,7 @@ int convolve(const MultiaceConvolution& c) {
   const Table table(c.table);
   Scratch scratch;
   const bool backward = c.hidden_gradient != nullptr;
-  const PackedWeights<T> weights(table, c, c.knots ? nullptr : as<T>(c.weights), backward, scratch);
+  const PackedWeights<T> weights(table, c, as<T>(c.weights), backward, scratch);
   const PackedWeights<T> weights_dot(table, c, as<T>(c.weights_dot), backward, scratch);
   const FeaturesDot<T> h_dot(table, c, scratch);
   const EdgesOfNode of = EdgesOfNode::group(c.n_receivers, c.n_edges, c.receivers, scratch);
@@ -236,15 +229,13 @@ int convolve(const MultiaceConvolution& c) {
   const int64_t n_gradient = c.weights_gradient ? n_rows * table.n_weights : 0;
   Results<T> results{std::vector<FeaturesGradient<T>>(c.features_gradient ? n_parts : 0),
                      scratch.zeros<T>(n_gradient * n_parts), n_gradient,
-                     PairGradients<T>(c, c.hidden_gradient, c.n_hidden, false, scratch),
-                     PairGradients<T>(c, c.distance_gradient, 1, true, scratch)};
+                     PairGradients<T>(c, scratch)};
   for (int part = 0; part < static_cast<int>(results.features.size()); ++part)
     results.features[part].cover(c, of, start(part), start(part + 1), table.dim_in, scratch);
   run_on_threads(n_parts, [&](int part) {
-    Part<T, Tangent>(table, c, of, weights, weights_dot, h_dot, part, n_parts, results).run(start(part), start(part + 1));
+    Part<T, Tangent>(table, c, of, weights, weights_dot, h_dot, part, results).run(start(part), start(part + 1));
   });
   results.hidden.finish();
-  results.distance.finish();
   if (c.features_gradient) add_parts(c, results.features, n_parts);
   for (int64_t w = 0; w < n_gradient; ++w) {
     T total = results.weights[w];

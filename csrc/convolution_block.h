@@ -63,7 +63,7 @@ struct Block {
     place_ = scratch.array<int64_t>(most.edges);
     row_of_pair_ = c.pairs ? scratch.array<int64_t>(c.n_pairs) : nullptr;
     if (row_of_pair_) std::fill_n(row_of_pair_, c.n_pairs, int64_t{-1});
-    const int64_t n_hidden = c.knots ? 0 : most.edges * c.n_hidden;
+    const int64_t n_hidden = most.edges * c.n_hidden;
     hidden = scratch.array<T>(n_hidden);
     hidden_dot = c.hidden_dot ? scratch.array<T>(n_hidden) : nullptr;
     harmonics = scratch.array<T>(lanes * table.n_harmonics);
@@ -85,15 +85,13 @@ struct Block {
     }
     for (int64_t e = 0; e < n_edges; ++e) other[e] = c.senders[edge[e]];
     find_rows(c);
-    if (c.n_types > 1 || c.knots) sort_rows(c);
+    if (c.n_types > 1) sort_rows(c);
     runs.clear();
     for (int64_t r = 0; r < n_rows; ++r)
       if (r == 0 || type[r] != type[r - 1]) runs.push_back(r);
     runs.push_back(n_rows);
-    if (c.knots == nullptr) {
-      gather_rows(as<T>(c.hidden), c.n_hidden, hidden);
-      if (hidden_dot) gather_rows(as<T>(c.hidden_dot), c.n_hidden, hidden_dot);
-    }
+    gather_rows(as<T>(c.hidden), c.n_hidden, hidden);
+    if (hidden_dot) gather_rows(as<T>(c.hidden_dot), c.n_hidden, hidden_dot);
     gather_columns(as<T>(c.harmonics), table.n_harmonics, harmonics);
     if (harmonics_dot) gather_columns(as<T>(c.harmonics_dot), table.n_harmonics, harmonics_dot);
   }
@@ -121,13 +119,12 @@ struct Block {
     for (int64_t r = 0; c.pairs && r < n_rows; ++r) row_of_pair_[pair[r]] = -1;
   }
 
-  /// Put rows of equal type, and of them those of equal knots, next to one another.
+  /// Put rows of equal type next to one another.
   void sort_rows(const MultiaceConvolution& c) {
     Scratch scratch;
-    const int64_t n_knots = c.knots ? c.n_knots : 1;
     int64_t* place = place_;
-    for (int64_t r = 0; r < n_rows; ++r) place[r] = type[r] * n_knots + (c.knots ? c.knots[pair[r]] : 0);
-    const int64_t* order = EdgesOfNode::group(c.n_types * n_knots, n_rows, place, scratch).edges;
+    std::copy_n(type, n_rows, place);
+    const int64_t* order = EdgesOfNode::group(c.n_types, n_rows, place, scratch).edges;
     for (int64_t r = 0; r < n_rows; ++r) place[order[r]] = r;
     for (int64_t e = 0; e < n_edges; ++e) row[e] = place[row[e]];
     for (int64_t* of_row : {pair, type, n_sharing}) {
@@ -152,7 +149,7 @@ struct Block {
   int64_t *place_, *row_of_pair_;
 };
 
-/// Gradients by the rows of blocks as gradients by pairs.
+/// Gradients by u of the rows of blocks as gradients by u of pairs.
 ///
 /// A pair all of whose edges are in one row of one block gets the gradient of that row. What rows
 /// of several blocks contribute to one pair is kept aside by each part and added up at the end, in
@@ -160,9 +157,9 @@ struct Block {
 template <class T>
 class PairGradients {
  public:
-  PairGradients(const MultiaceConvolution& c, void* gradient, int64_t width, bool add, Scratch& scratch)
-      : gradient_(static_cast<T*>(gradient)), width_(width), n_pairs_(c.n_pairs), add_(add), rest_(std::max<int64_t>(1, c.n_threads)) {
-    if (gradient == nullptr || (c.pairs == nullptr && c.n_edges > 0)) return;
+  PairGradients(const MultiaceConvolution& c, Scratch& scratch)
+      : gradient_(static_cast<T*>(c.hidden_gradient)), width_(c.n_hidden), n_pairs_(c.n_pairs), rest_(std::max<int64_t>(1, c.n_threads)) {
+    if (gradient_ == nullptr || (c.pairs == nullptr && c.n_edges > 0)) return;
     n_edges_ = scratch.zeros<int64_t>(c.n_pairs);
     for (int64_t e = 0; e < c.n_edges; ++e) ++n_edges_[c.pairs[e]];
   }
@@ -172,7 +169,7 @@ class PairGradients {
     for (int64_t r = 0; r < block.n_rows; ++r, rows += width_) {
       const int64_t p = block.pair[r];
       if (n_edges_ == nullptr || n_edges_[p] == block.n_sharing[r]) {
-        write(p, rows, add_);
+        write(p, rows, false);
         continue;
       }
       rest_[part].pairs.push_back(p);
@@ -183,11 +180,10 @@ class PairGradients {
   /// Add up what was kept aside; pairs without edges have the gradient zero.
   void finish() {
     if (n_edges_ == nullptr) return;
-    for (int64_t p = 0; !add_ && p < n_pairs_; ++p)
+    for (int64_t p = 0; p < n_pairs_; ++p)
       if (n_edges_[p] == 0) clear(p);
     for (const Rest& rest : rest_)
-      for (const int64_t p : rest.pairs)
-        if (!add_) clear(p);
+      for (const int64_t p : rest.pairs) clear(p);
     for (const Rest& rest : rest_)
       for (size_t k = 0; k < rest.pairs.size(); ++k) write(rest.pairs[k], rest.rows.data() + k * width_, true);
   }
@@ -206,7 +202,6 @@ class PairGradients {
 
   T* gradient_;
   int64_t width_, n_pairs_;
-  bool add_;
   int64_t* n_edges_ = nullptr;
   std::vector<Rest> rest_;
 };

@@ -1,15 +1,13 @@
-// Radial functions R = u V, or splines, of the rows of a block, and what their gradients say of u and V.
+// Radial functions R = u V of the rows of a block, and what their gradients say of u and V.
 #pragma once
 
 #include <algorithm>
-#include <utility>
 #include <vector>
 
 #include "convolution_block.h"
 #include "convolution_table.h"
 #include "gemm.h"
 #include "simd.h"
-#include "spline_rows.h"
 #include "threads.h"
 
 namespace multiace::convolution {
@@ -88,61 +86,19 @@ void radial(const Table& table, const MultiaceConvolution& c, const Block<T>& bl
   }
 }
 
-/// R by the spline, and its slope if that is wanted.
-template <class T>
-void spline(const Table& table, const MultiaceConvolution& c, const Block<T>& block, const Chunk& chunk, T* r,
-            T* slope) {
-  const int64_t width = chunk.n_weights, next = table.n_weights;
-  for (int64_t row = 0; row < block.n_rows; ++row) {
-    const int64_t pair = block.pair[row];
-    const T* from = as<T>(c.weights) + (block.type[row] * c.n_knots + c.knots[pair]) * next + chunk.weight;
-    const T* b = as<T>(c.spline_basis) + kSplineTerms * pair;
-    const T* d = slope ? as<T>(c.spline_slope) + kSplineTerms * pair : nullptr;
-    if (slope) interpolate<T, true>(width, from, next, b, d, r + row * width, slope + row * width);
-    else interpolate<T, false>(width, from, next, b, nullptr, r + row * width, nullptr);
-  }
-}
-
-/// R of the blocks of one part that a forward pass keeps for the backward pass: the first that fit.
-template <class T>
-class KeptRadials {
- public:
-  KeptRadials(const MultiaceConvolution& c, int part, int n_parts)
-      : next_(static_cast<T*>(c.kept)), left_(c.kept ? c.n_kept / n_parts : 0) {
-    if (next_) next_ += part * left_;
-  }
-
-  /// Room for all R of the next block, or null.
-  T* take(const Table& table, const Block<T>& block) {
-    const int64_t size = block.n_rows * table.n_weights;
-    if (size > left_) return nullptr;
-    left_ -= size;
-    return std::exchange(next_, next_ + size);
-  }
-
- private:
-  T* next_;
-  int64_t left_;
-};
-
-/// R of the rows of a block for one chunk, with its tangent or slope.
+/// R of the rows of a block for one chunk, with its tangent.
 template <class T>
 struct Radials {
-  T *r, *dot = nullptr, *slope = nullptr;
+  T *r, *dot;
 
-  Radials(const Table& table, const MultiaceConvolution& c, int64_t most_rows, bool tangent, Scratch& scratch) {
+  Radials(const Table& table, int64_t most_rows, bool tangent, Scratch& scratch) {
     const int64_t size = most_rows * table.widest_chunk();
-    r = own_ = scratch.array<T>(size);
-    if (tangent) dot = scratch.array<T>(size);
-    if (c.distance_gradient) slope = scratch.array<T>(size);
+    r = scratch.array<T>(size);
+    dot = tangent ? scratch.array<T>(size) : nullptr;
   }
 
-  /// `kept` is where R of the block is kept, or null.
   void fill(const Table& table, const MultiaceConvolution& c, const Block<T>& block, size_t k,
-            const PackedWeights<T>& weights, const PackedWeights<T>& weights_dot, T* kept) {
-    if (c.knots) return spline(table, c, block, table.chunks[k], r, slope);
-    r = kept ? kept + block.n_rows * table.chunks[k].weight : own_;
-    if (kept && c.cotangent) return;  // the forward pass has been here
+            const PackedWeights<T>& weights, const PackedWeights<T>& weights_dot) const {
     const T *v = as<T>(c.weights), *v_dot = as<T>(c.weights_dot);
     radial(table, c, block, k, v, weights, block.hidden, false, r);
     if (dot == nullptr) return;
@@ -150,9 +106,6 @@ struct Radials {
     else std::fill_n(dot, block.n_rows * table.chunks[k].n_weights, T(0));
     if (v_dot) radial(table, c, block, k, v_dot, weights_dot, block.hidden, true, dot);
   }
-
- private:
-  T* own_;
 };
 
 /// gu = gR V^T, gV = u^T gR (and their tangents) of one block and chunk.
@@ -196,19 +149,6 @@ struct RadialGradients {
       }
       for (int64_t row = begin; c.n_hidden <= kFewHidden && row < end; ++row)
         add_outer(width, u + row * c.n_hidden, gr + row * width, of_type);
-    }
-  }
-
-  /// dE/dr of each row through the spline: += sum gR R'.
-  void to_distance(const Block<T>& block, size_t k, const T* slope, const T* gr, T* gd) const {
-    const int64_t width = table.chunks[k].n_weights;
-    for (int64_t row = 0; row < block.n_rows; ++row) {
-      Vector<T> total = zero<T>();
-      for (int64_t w = 0; w < width; w += kWidth<T>) {
-        const int n = static_cast<int>(std::min<int64_t>(kWidth<T>, width - w));
-        total += load(gr + row * width + w, n) * load(slope + row * width + w, n);
-      }
-      gd[row] += sum<T>(total);
     }
   }
 

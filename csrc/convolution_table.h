@@ -38,8 +38,8 @@ struct Table {
   explicit Table(const int64_t* words) {
     n_paths = words[0], dim_in = words[1], dim_out = words[2], n_harmonics = words[3], n_weights = words[4];
     largest_entry = words[5];
-    paths = reinterpret_cast<const Path*>(words + 6);
-    couplings = reinterpret_cast<const Coupling*>(words + 6 + n_paths * kPathWords);
+    paths = reinterpret_cast<const Path*>(words + 7);
+    couplings = reinterpret_cast<const Coupling*>(words + 7 + n_paths * kPathWords);
     for (int64_t p = 0; p < n_paths; ++p) {
       if (chunks.empty() || chunks.back().n_weights >= kChunkWeights)
         chunks.push_back({p, p, paths[p].weight, 0});

@@ -88,7 +88,7 @@ struct Density {
       }
       T totals[kHarmonics];
       sum_each<T, kHarmonics>(sums, totals);
-      for (int m = 0; m < some; ++m) to[lm + m] = totals[m] + (c.add_harmonics_gradient ? to[lm + m] : T(0));
+      for (int m = 0; m < some; ++m) to[lm + m] = totals[m];
     }
   }
 

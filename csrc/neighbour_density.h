@@ -21,7 +21,6 @@ struct MultiaceNeighbourDensity {
   // Results; those that are null are not computed.
   void* density;  // forward; double backward: its tangent
   void *harmonics_gradient, *hidden_gradient;
-  int64_t add_harmonics_gradient;  // whether harmonics_gradient is added to
 };
 
 // density

@@ -284,22 +284,26 @@ class Worker {
         of_weights_(Sweeps<T>::of(gradient, c.features_dot != nullptr, c.weights_gradient != nullptr)),
         of_weights_dot_(Sweeps<T>::of(true, false, false)) {
     w_ = scratch.array<T>(table.n_paths * W);
-    k_ = scratch.array<T>(table.n_terms * W);
+    k_ = c.mixed ? nullptr : scratch.array<T>(table.n_terms * W);
     k_dot_ = c.weights_dot ? scratch.array<T>(table.n_terms * W) : nullptr;
     gk_ = c.weights_gradient ? scratch.array<T>(table.n_terms * W) : nullptr;
   }
+
+  /// Write k of a run to where it is kept.
+  void mix_beforehand(const Run& run) { mix(run, as<T>(c_.weights), static_cast<T*>(c_.mixed) + mixed_place(run)); }
 
   /// Vectors begin .. end of a run; `gw` (paths, lanes) is where the weights' gradient goes, if wanted.
   /// With dots, the tangent along those of the weights is m, or gA, at these: both are linear in them.
   void work(const Run& run, int64_t begin, int64_t end, T* gw) {
     const bool along_weights_only = c_.weights_dot && !c_.features_dot;
-    mix(run, as<T>(c_.weights), k_);
+    const T* k = c_.mixed ? static_cast<T*>(c_.mixed) + mixed_place(run) : k_;
+    if (!c_.mixed) mix(run, as<T>(c_.weights), k_);
     if (k_dot_) mix(run, as<T>(c_.weights_dot), k_dot_);
     if (gk_) std::fill(gk_, gk_ + table_.n_terms * W, T(0));
     for (int64_t first = begin; first < end;) {
       const int n_vectors = end - first >= kBlock ? kBlock : 1;
       gather(run, first, n_vectors);
-      if (!along_weights_only) of_weights_(n_vectors, table_, block_, k_, gk_);
+      if (!along_weights_only) of_weights_(n_vectors, table_, block_, k, gk_);
       if (k_dot_) of_weights_dot_(n_vectors, table_, block_, k_dot_, nullptr);
       scatter(run, first, n_vectors);
       first += n_vectors;
@@ -308,6 +312,10 @@ class Worker {
   }
 
  private:
+  int64_t mixed_place(const Run& run) const {
+    return (run.element * padded<T>(c_.n_channels) + run.channel) * table_.n_terms;
+  }
+
   /// k = U w of an element, once for each node of a vector.
   void mix(const Run& run, const T* weights, T* k) {
     const T* from = weights + run.element * table_.n_paths * c_.n_channels + run.channel;
@@ -446,11 +454,32 @@ int over_runs(const MultiacePolynomialProduct& c, bool gradient) {
   return kSuccess;
 }
 
+/// Mix the weights of every element.
+template <class T>
+int mix(const MultiacePolynomialProduct& c) {
+  const Table table(c.table);
+  Scratch scratch;
+  Worker<T> worker(table, c, false, scratch);
+  for (int64_t z = 0; z < c.n_elements; ++z)
+    for (int64_t channel = 0; channel < c.n_channels; channel += kWidth<T>) {
+      const int width = static_cast<int>(std::min<int64_t>(kWidth<T>, c.n_channels - channel));
+      worker.mix_beforehand({z, 0, nullptr, channel, width, kWidth<T> / width, 0, 0});
+    }
+  return kSuccess;
+}
+
 }  // namespace
 }  // namespace multiace
 
 using multiace::error_code;
 using multiace::over_runs;
+
+int multiace_polynomial_product_mix_f32(const MultiacePolynomialProduct* c) {
+  return error_code([&] { return multiace::mix<float>(*c); });
+}
+int multiace_polynomial_product_mix_f64(const MultiacePolynomialProduct* c) {
+  return error_code([&] { return multiace::mix<double>(*c); });
+}
 
 int multiace_polynomial_product_forward_f32(const MultiacePolynomialProduct* c) {
   return error_code([&] { return over_runs<float>(*c, false); });

@@ -26,9 +26,15 @@ struct MultiacePolynomialProduct {
   // Results; those that are null are not computed.
   void* product;                             // forward: m; double backward: m dot
   void *features_gradient, *weights_gradient;
+  // k = U w, element after element, each (tiles of channels, terms, lanes), written by `mix` and then read in place of
+  // weights, whose gradient is not computed; or null.
+  void* mixed;
 };
 
 // All return a code of errors.h; a node's element must be one of n_elements.
+// mixed, of all elements
+int multiace_polynomial_product_mix_f32(const MultiacePolynomialProduct*);
+int multiace_polynomial_product_mix_f64(const MultiacePolynomialProduct*);
 // product = m
 int multiace_polynomial_product_forward_f32(const MultiacePolynomialProduct*);
 int multiace_polynomial_product_forward_f64(const MultiacePolynomialProduct*);
