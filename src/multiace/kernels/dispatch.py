@@ -7,12 +7,12 @@ from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from functools import lru_cache
-from types import ModuleType
 from typing import Any
 
 import torch
 
 from multiace.kernels import tables
+from multiace.kernels.executor import Executor
 from multiace.kernels.operation import Function
 from multiace.kernels.operations.convolution import Convolution
 from multiace.kernels.operations.edge_basis import EdgeBasis
@@ -39,9 +39,8 @@ class Kernels:
         functions: operation -> differentiable function of its passes.
         direct: operation in a traced graph -> function that computes it without PyTorch's
             dispatcher; None: there are none.
+        executor: what runs programs, made from the bytes of one; None: there is none.
         own_threads: context in which only kernels use torch's threads.
-        steps: the operations bound to arrays, for plans; None: there are none.
-        predict: what plans sum over atoms and edges, in one pass; None: by PyTorch.
     """
 
     name: str
@@ -49,9 +48,8 @@ class Kernels:
     device: str | None
     functions: Mapping[str, Function] = field(default_factory=dict)
     direct: Mapping[Any, Callable[..., Any]] | None = None
+    executor: Callable[[bytes], Executor] | None = None
     own_threads: Callable[[], AbstractContextManager[None]] = nullcontext
-    steps: ModuleType | None = None
-    predict: Callable[..., Any] | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copies and pickles are the kernels of that name where they are read."""
@@ -108,10 +106,9 @@ def _cpu() -> Kernels:
     Raises:
         KernelLibraryError: they are not installed.
     """
-    from multiace.kernels.cpu import steps
     from multiace.kernels.cpu.backend import FUNCTIONS, NAMESPACE
+    from multiace.kernels.cpu.executor import Executor as CPUExecutor
     from multiace.kernels.cpu.library import library
-    from multiace.kernels.cpu.prediction import predict
     from multiace.kernels.cpu.threads import OwnThreads
 
     return Kernels(
@@ -120,9 +117,8 @@ def _cpu() -> Kernels:
         "cpu",
         functions=FUNCTIONS,
         direct=NAMESPACE.direct,
+        executor=CPUExecutor,
         own_threads=OwnThreads,
-        steps=steps,
-        predict=predict,
     )
 
 

@@ -79,7 +79,7 @@ class SpeciesPooling(nn.Module):
         weights: Float[Tensor, "types hidden n_weights"],
     ) -> dict[str, Tensor]:
         """Return irrep -> V h of all (z, k), for each z_i if V depends on it."""
-        n = self.n_elements
+        n = len(of_element)
         if self.species == "pair":
             weights = weights.unflatten(0, (n, n)).transpose(0, 1)  # (z_i, z_j, k, w)
         elif self.species == "receiver":

@@ -77,11 +77,6 @@ class KernelLibrary:
         """The best instruction set that this processor has."""
         return INSTRUCTION_SETS[self._functions.multiace_instruction_set()]
 
-    @property
-    def sequence(self) -> Callable[[Any], int]:
-        """What runs kernels one after another; it takes a pointer to its arguments."""
-        return self.function("sequence", None)
-
     def function(self, name: str, dtype: torch.dtype | None) -> Callable[[Any], int]:
         """Return a kernel, which takes a pointer to its arguments; None: it has no numbers."""
         if dtype not in _SUFFIX:
@@ -96,6 +91,18 @@ class KernelLibrary:
             self._known[name, dtype] = function
         return function
 
+    def entry_point(self, name: str, result: Any, arguments: Sequence[Any]) -> Callable[..., Any]:
+        """Return a function of the C interface.
+
+        Args:
+            name: its name in C.
+            result: type of what it returns, of ctypes.
+            arguments: types of its arguments.
+        """
+        function = self._functions[name]  # a new object, whose types are not shared
+        function.restype, function.argtypes = result, arguments
+        return function
+
     def call(self, name: str, dtype: torch.dtype | None, arguments: ctypes.Structure) -> None:
         """Run a kernel.
 
@@ -106,13 +113,8 @@ class KernelLibrary:
         """
         code = self.function(name, dtype)(ctypes.addressof(arguments))
         if code:
-            raise kernel_error(name, code)
-
-
-def kernel_error(name: str, code: int) -> Exception:
-    """Return the error that a kernel's code stands for."""
-    error, what = _ERRORS.get(code, (RuntimeError, f"returned code {code}"))
-    return error(f"Kernel {name} {what}.")
+            error, what = _ERRORS.get(code, (RuntimeError, f"returned code {code}"))
+            raise error(f"Kernel {name} {what}.")
 
 
 @lru_cache(maxsize=1)

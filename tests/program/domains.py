@@ -1,4 +1,4 @@
-"""A periodic box cut into slabs with a plan and ghosts each, as by an engine with several ranks."""
+"""A periodic box cut into slabs, each with a plan and ghosts, as engines with several ranks do."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import torch
 from torch import Tensor
 
 from multiace.geometry import Graph, Structure, build_graph
-from multiace.plan import Plan
 from multiace.potential import Potential
+from multiace.program import Plan
 
 
 @dataclass
@@ -76,7 +76,6 @@ class Domains:
         energies = torch.zeros(n_atoms, dtype=torch.float64)
         for d in self.domains:
             energies[d.atoms[: d.n_owned]] = d.plan.energies().sum(dim=1)
-            d.plan.begin_reverse()
         for t in range(n_layers, 0, -1):
             for d in self.domains:
                 d.plan.reverse_layer(t)
@@ -84,7 +83,7 @@ class Domains:
                 self._add_to_owners(t - 1)
         by_edge = torch.zeros((graph.n_edges, 3), dtype=torch.float64)
         for d in self.domains:
-            by_edge[d.edges] = d.plan.gradient().double()
+            by_edge[d.edges] = d.plan.gradient()
         forces = torch.zeros((n_atoms, 3), dtype=torch.float64)
         forces.index_add_(0, graph.receivers, by_edge).index_add_(0, graph.senders, -by_edge)
         return energies, forces

@@ -1,4 +1,4 @@
-"""Splines of radial functions: closed forms, stated errors, the compiled weights."""
+"""Splines of radial functions: closed forms and stated errors."""
 
 from itertools import pairwise
 
@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 import torch
 from scipy.interpolate import BPoly
-from tests.plan.cases import potential
+from tests.program.cases import potential
 
 from multiace.envelope import Envelope
-from multiace.plan import Plan
-from multiace.plan.arrays import Array, Sizes
-from multiace.plan.spline import ROWS, Spline, fit_spline, with_derivatives
-from multiace.plan.topology import EdgeIndices, Topology
+from multiace.potential import Potential
+from multiace.program import Program, build_program
+from multiace.program.spline import Spline, fit_spline, with_derivatives
 
 CUTOFF = 4.0
 
@@ -82,65 +81,39 @@ def test_beyond_the_cutoff_there_is_nothing():
     assert not spline.slope(r).any()
 
 
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=str)
-def test_compiled_weights_pick_the_same_rows_as_the_definition(dtype, rng):
-    steps = pytest.importorskip("multiace.kernels.cpu.steps")
-    spline = fit_spline(with_derivatives(waves), CUTOFF, start=0.5, tolerance=1e-6)
-    r = np.concatenate([rng.uniform(0, CUTOFF, 500), [0.0, CUTOFF, 5.0, CUTOFF - 1e-7]])
-    values, slopes = _compiled(steps, spline, torch.from_numpy(r).to(dtype), dtype)
-    exact = r.astype({torch.float64: np.float64, torch.float32: np.float32}[dtype]).astype(float)
-    tolerance = {torch.float64: 1e-13, torch.float32: 2e-6}[dtype]
-    np.testing.assert_allclose(values, spline(exact), atol=tolerance)
-    np.testing.assert_allclose(slopes, spline.slope(exact), atol=20 * tolerance)
-
-
-def _compiled(steps, spline: Spline, r: torch.Tensor, dtype: torch.dtype):
-    distances = Array("pairs", (), dtype)
-    distances.resize(Sizes(nodes=2, owned=2, edges=len(r), pairs=len(r)))
-    distances.value.copy_(r)
-    ends = torch.zeros(len(r), dtype=torch.int64)
-    basis = steps.SplineBasis(distances, spline.n_intervals, spline.width, dtype)
-    basis.bind(Topology(EdgeIndices.of(ends, ends, None), ends[:2], 2), True)
-    basis.forward()
-    table = torch.from_numpy(spline.table).to(dtype)
-    rows = table[basis.knots[: len(r), None] + torch.arange(6)]
-    weights = (basis.basis, basis.slope)
-    return [torch.einsum("eq,eqf->ef", w[: len(r)], rows).double().numpy() for w in weights]
-
-
-@pytest.mark.parametrize("name", ["mace", "nequip", "agnesi"])
-def test_errors_that_a_plan_states_hold_for_its_radial_functions(name, rng):
+@pytest.mark.parametrize("name", ["mace", "nequip", "agnesi", "by pair", "pooled by element"])
+def test_errors_that_a_program_states_hold_for_its_radial_functions(name, rng):
     model = potential(name)
-    plan = Plan(model, elements=(1, 8), tolerance=1e-5)
+    program = build_program(model, elements=(1, 8), tolerance=1e-5)
     r = torch.from_numpy(rng.uniform(0.5, model.cutoff, 2000))
-    for values, slopes, found, found_slopes in _of_layers(plan, (0, 3), r):
-        assert _apart(found, values) < 1.1 * plan.spline_error
-        assert _apart(found_slopes, slopes) < 1.1 * plan.spline_slope_error
+    for values, slopes, spline in of_layers(program, model, r):
+        assert apart(spline(r.numpy()), values) < 1.1 * program.spline_error
+        assert apart(spline.slope(r.numpy()), slopes) < 1.1 * program.spline_slope_error
 
 
-def _of_layers(plan: Plan, pair: tuple[int, int], r: torch.Tensor):
-    """Radial functions of each layer from the model, and from the tables of its plan."""
-    functions = plan.potential.model.edge_functions
+def of_layers(program: Program, model: Potential, r: torch.Tensor):
+    """Radial functions of hydrogen around oxygen in each layer, and their splines."""
+    functions = model.model.edge_functions
     ends = torch.zeros(len(r), dtype=torch.int64)
-    species = torch.tensor(pair)
+    species = torch.tensor([model.elements.index(1), model.elements.index(8)])
+    splines = [operation for operation in program.operations if operation.name == "spline"]
+    for layer, operation in zip(model.model.layers, splines, strict=True):
+        basis = layer.atomic_basis
 
-    for layer, source in zip(plan.potential.model.layers, plan._radial.sources, strict=True):
-        network = layer.atomic_basis.radial_network
-
-        def radial(r, network=network):
-            basis, envelope = functions.radial(r, ends, ends + 1, species)
+        def radial(r, basis=basis):
+            network = basis.radial_network
+            hidden = network(*functions.radial(r, ends, ends + 1, species))
+            if basis.species_pooling is not None:
+                return hidden
             types = network.edge_types(species, ends[:1], ends[:1] + 1)
-            return network(basis, envelope) @ network.weights[0 if types is None else types[0]]
+            weights = network.weights * basis.pooling_factor
+            return hidden @ weights[0 if types is None else types[0]]
 
-        type_of = source.type_of_elements
-        table = (
-            source.table[0 if type_of is None else type_of[pair]].numpy()
-            / layer.atomic_basis.pooling_factor
-        )
-        spline = Spline(table, plan.potential.cutoff / (len(table) // ROWS))
+        coefficients, types = operation.constants
+        table = coefficients[0 if types is None else types[0, 1]]
         values, slopes, _ = with_derivatives(radial)(r)
-        yield values, slopes, spline(r.numpy()), spline.slope(r.numpy())
+        yield values, slopes, Spline(table.numpy(), operation.table.width)
 
 
-def _apart(found: np.ndarray, expected: np.ndarray) -> float:
+def apart(found: np.ndarray, expected: np.ndarray) -> float:
     return float(np.abs(found - expected).max() / np.abs(expected).max())

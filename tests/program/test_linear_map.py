@@ -2,15 +2,10 @@
 
 import pytest
 import torch
-from tests.kernels.compiled import needs_compiled
 
-from multiace import presets
-from multiace.design import Statistics
 from multiace.kernels.dispatch import select_kernels
 from multiace.o3.irreps import Irreps
-from multiace.plan import Plan
-from multiace.plan.linear_map import LinearMap
-from multiace.potential import Potential
+from multiace.program.linear_map import LinearMap
 
 FIRST, MIDDLE, LAST = map(Irreps.parse, ("5x0e+3x1o+2x2e", "4x0e+6x1o", "2x1o+3x0e+1x2e"))
 ELEMENTS = 3
@@ -50,13 +45,3 @@ def test_maps_whose_product_is_much_larger_stay_apart(rng):
     assert one.followed_by(two) == [one, two]
     (folded,) = two.followed_by(one)
     assert folded.matrices["0e"].shape == (1, 1)
-
-
-@needs_compiled
-def test_plans_fold_what_follows_the_pooling_of_elements():
-    statistics = Statistics(mean_neighbours=28.0, atomic_energies={"Si": 0.0})
-    design = presets.mace(channels=4, features_l_max=0)
-    plan = Plan(Potential(design, (14,), statistics, kernels="cpu"))
-    (first,) = plan._layers[0]
-    names = [type(step).__name__ for step in first.steps]
-    assert names[:3] == ["SumDensity", "MapRows", "Multiply"]
