@@ -26,18 +26,13 @@ class Arguments(ctypes.Structure):
         *((name, ctypes.c_int64) for name in "n_hidden n_types type_rows n_threads".split()),
         *((name, ctypes.c_void_p) for name in "senders receivers edge_types pairs".split()),
         *((name, ctypes.c_void_p) for name in "features harmonics hidden weights".split()),
-        *((name, ctypes.c_void_p) for name in "knots spline_basis spline_slope".split()),
-        ("n_knots", ctypes.c_int64),
         ("cotangent", ctypes.c_void_p),
         *((f"{name}_dot", ctypes.c_void_p) for name in "features harmonics hidden weights".split()),
         ("pooled", ctypes.c_void_p),
         *(
             (f"{name}_gradient", ctypes.c_void_p)
-            for name in "features harmonics hidden weights distance".split()
+            for name in "features harmonics hidden weights".split()
         ),
-        ("add_harmonics_gradient", ctypes.c_int64),
-        ("kept", ctypes.c_void_p),
-        ("n_kept", ctypes.c_int64),
     )
 
 

@@ -28,7 +28,6 @@ class Arguments(ctypes.Structure):
         *((f"{name}_dot", ctypes.c_void_p) for name in _INPUTS),
         ("density", ctypes.c_void_p),
         *((f"{name}_gradient", ctypes.c_void_p) for name in _INPUTS),
-        ("add_harmonics_gradient", ctypes.c_int64),
     )
 
 

@@ -21,7 +21,7 @@ class Arguments(ctypes.Structure):
         *((name, ctypes.c_int64) for name in "n_nodes n_channels n_elements n_threads".split()),
         *((name, ctypes.c_void_p) for name in "species features weights cotangent".split()),
         *((name, ctypes.c_void_p) for name in "features_dot weights_dot product".split()),
-        *((name, ctypes.c_void_p) for name in "features_gradient weights_gradient".split()),
+        *((name, ctypes.c_void_p) for name in "features_gradient weights_gradient mixed".split()),
     )
 
 
