@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from multiace.activation import Activation
 from multiace.design.layout import SCALAR
 from multiace.kernels.dispatch import Kernels
+from multiace.kernels.operations.edge_basis import EdgeBasis
 from multiace.kernels.tables import GateTable, LinearTable
 from multiace.layer.linear import EquivariantLinear
 from multiace.layer.message import Message
@@ -248,7 +249,7 @@ class Lay:
         return self._bound is not None
 
     def edge_basis(
-        self, module: nn.Module, vectors: Array, distances: Array, harmonics: Array
+        self, module: EdgeBasis, vectors: Array, distances: Array, harmonics: Array
     ) -> Step:
         """Lay out distances and harmonics."""
         if self._bound is not None:
