@@ -12,7 +12,6 @@ from torch import Tensor
 
 from multiace.elements import format_elements
 from multiace.kernels.tables import (
-    AgnesiTable,
     EdgeBasisTable,
     RadialBasisTable,
     RadialNetworkTable,
@@ -91,8 +90,8 @@ class EdgeOperations:
         """Add the radial basis; return it, and its envelope where the weights have one."""
         functions, argument = self.model.edge_functions, ABSENT
         if functions.transform is not None:
-            t = functions.transform
-            table = AgnesiTable(t.a, t.q, t.p, tuple(t.radii[self.present].tolist()))
+            table = functions.transform.table
+            table = replace(table, radii=tuple(table.radii[z] for z in self.present.tolist()))
             argument = self.draft.array("pairs", 1)
             self.draft.add("agnesi", 0, [self.distances], [argument], table)
         module = functions.radial_basis

@@ -51,7 +51,7 @@ class KernelLibrary:
 
     def __init__(self, path: Path, instruction_set: str) -> None:
         self.path, self.instruction_set = path, instruction_set
-        self._known: dict[tuple[str, torch.dtype], Callable[[Any], int]] = {}
+        self._known: dict[tuple[str, torch.dtype | None], Callable[[Any], int]] = {}
         try:
             self._functions = ctypes.CDLL(str(path))
         except OSError as error:
