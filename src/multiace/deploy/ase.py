@@ -15,12 +15,11 @@ from ase.calculators.calculator import (
     PropertyNotImplementedError,
     all_changes,
 )
-from ase.stress import full_3x3_to_voigt_6_stress
 
 from multiace.checkpoint import load
 from multiace.deploy.evaluator import Evaluator
 from multiace.ensemble import Ensemble, spread
-from multiace.geometry import Structure
+from multiace.geometry.structure import Structure, following
 from multiace.potential import Potential
 
 
@@ -70,7 +69,6 @@ class ASECalculator(Calculator):
         "forces",
         "stress",
     ]
-    ignored_changes: ClassVar[set[str]] = {"initial_charges", "initial_magmoms"}
 
     def __init__(
         self,
@@ -84,6 +82,8 @@ class ASECalculator(Calculator):
         super().__init__()
         self._evaluators = _evaluators(potential, dtype, device, exact, skin)
         self._evaluator = self._evaluators[0]
+        self._structure: Structure | None = None  # of the last calculation
+        self.use_cache = False  # the copy of atoms that `calculate` makes is enough
 
     @property
     def potential(self) -> Potential:
@@ -96,19 +96,20 @@ class ASECalculator(Calculator):
         return tuple(evaluator.potential for evaluator in self._evaluators)
 
     def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
-        """Return what has changed since the last calculation; fast where nothing has."""
-        if any(evaluator.weights_changed() for evaluator in self._evaluators):
-            return list(all_changes)
+        """Return what has changed since the last calculation, charges and magnetic moments aside."""
         last = self.atoms
-        if (
-            last is not None
-            and np.array_equal(last.positions, atoms.positions)
-            and np.array_equal(last.numbers, atoms.numbers)
-            and np.array_equal(last.cell.array, atoms.cell.array)
-            and np.array_equal(last.pbc, atoms.pbc)
-        ):
-            return []
-        return super().check_state(atoms, tol)
+        if last is None or any(evaluator.weights_changed() for evaluator in self._evaluators):
+            return list(all_changes)
+        return [
+            name
+            for name, before, now in (
+                ("positions", last.positions, atoms.positions),
+                ("numbers", last.numbers, atoms.numbers),
+                ("cell", last.cell.array, atoms.cell.array),
+                ("pbc", last.pbc, atoms.pbc),
+            )
+            if not (np.array_equal(before, now) or _close(before, now, tol))
+        ]
 
     def reset(self) -> None:
         """Forget the last calculation, and what was folded of the weights."""
@@ -133,14 +134,15 @@ class ASECalculator(Calculator):
         atoms = self.atoms if atoms is None else atoms
         if atoms is None:
             raise CalculatorError("There are no atoms to compute: pass them to `calculate`.")
-        structure = Structure.from_ase(atoms)
+        cell = atoms.cell.array if atoms.cell.array.any() else None
+        of_atoms = atoms.numbers, atoms.positions, cell, tuple(atoms.pbc.tolist())
+        structure = following(self._structure, *of_atoms)
         if structure.volume is None and "stress" in (properties or ()):
             raise PropertyNotImplementedError(
                 f"The stress needs a volume, and with pbc = {structure.pbc} there is none. Make "
                 "all three directions periodic, or do not ask for the stress."
             )
-        super().calculate(atoms, properties, system_changes)
-        self.results = {}
+        self.atoms, self._structure, self.results = atoms.copy(), structure, {}
         results = self._evaluate(structure)
         for name, value in results.items():
             if not np.isfinite(value).all():
@@ -153,21 +155,33 @@ class ASECalculator(Calculator):
 
     def _evaluate(self, structure: Structure) -> dict[str, Any]:
         found = [evaluator.evaluate(structure) for evaluator in self._evaluators]
-        energies = np.array([each.energy for each in found])
-        forces = np.stack([each.forces for each in found])
+        energy = _mean([each.energy for each in found])
         results: dict[str, Any] = {
-            "energy": float(energies.mean()),
-            "free_energy": float(energies.mean()),
-            "energies": np.mean([each.energies for each in found], axis=0),
-            "forces": forces.mean(axis=0),
+            "energy": energy,
+            "free_energy": energy,
+            "energies": _mean([each.energies for each in found]),
+            "forces": _mean([each.forces for each in found]),
         }
         stresses = [each.stress for each in found if each.stress is not None]
         if stresses:
-            results["stress"] = full_3x3_to_voigt_6_stress(np.mean(stresses, axis=0))
+            results["stress"] = _mean(stresses).ravel()[_VOIGT]
         if len(found) > 1:
-            results["energy_spread"] = float(spread(energies))
-            results["forces_spread"] = spread(forces)
+            results["energy_spread"] = float(spread(np.array([each.energy for each in found])))
+            results["forces_spread"] = spread(np.stack([each.forces for each in found]))
         return results
+
+
+_VOIGT = [0, 4, 8, 5, 2, 1]
+"""xx, yy, zz, yz, xz, xy of a 3x3 matrix."""
+
+
+def _mean(values: Sequence[Any]) -> Any:
+    return values[0] if len(values) == 1 else np.mean(values, axis=0)
+
+
+def _close(a: np.ndarray, b: np.ndarray, tol: float) -> bool:
+    """Whether arrays differ by no more than `tol`."""
+    return a.shape == b.shape and np.allclose(a, b, rtol=0, atol=tol)
 
 
 def _evaluators(

@@ -37,6 +37,7 @@ class Kernels:
         direct: operation in a traced graph -> function that computes it without PyTorch's
             dispatcher; None: there are none.
         predict: what plans sum over atoms and edges, in one pass; None: by PyTorch.
+        listed_pairs: `ListedPairs` for `SkinList`; None: by NumPy.
         own_threads: context in which only kernels use torch's threads.
     """
 
@@ -54,6 +55,7 @@ class Kernels:
     steps: ModuleType | None = None
     direct: Mapping[Any, Callable[..., Any]] | None = None
     predict: Callable[..., Any] | None = None
+    listed_pairs: Callable[..., Any] | None = None
     own_threads: Callable[[], AbstractContextManager[None]] = nullcontext
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -90,6 +92,7 @@ def _cpu() -> Kernels:
     from multiace.kernels.cpu.gate import Gate as FusedGate
     from multiace.kernels.cpu.library import library
     from multiace.kernels.cpu.linear import Linear as FusedLinear
+    from multiace.kernels.cpu.listed_pairs import ListedPairs
     from multiace.kernels.cpu.neighbour_density import NeighbourDensity as FusedDensity
     from multiace.kernels.cpu.polynomial_product import PolynomialProduct as FusedProduct
     from multiace.kernels.cpu.prediction import predict
@@ -112,6 +115,7 @@ def _cpu() -> Kernels:
         steps=steps,
         direct=DIRECT,
         predict=predict,
+        listed_pairs=ListedPairs,
         own_threads=OwnThreads,
     )
 

@@ -1,0 +1,92 @@
+"""Pairs found by one search, of which those within the cutoff are selected at each step."""
+
+from __future__ import annotations
+
+import math
+from typing import Protocol, runtime_checkable
+
+import numpy as np
+from jaxtyping import Bool, Float64, Int64
+
+
+@runtime_checkable
+class PairSelection(Protocol):
+    """What `SkinList` needs of the pairs of one search: `ListedPairs`, or a compiled equivalent.
+
+    Equivalents give the same results to the last bit. They are built from `senders`, `receivers`,
+    `shifts` and `reverse` of a `NeighbourList` and the cutoff.
+    """
+
+    def vectors_within(
+        self, positions: Float64[np.ndarray, "atoms 3"], cell: Float64[np.ndarray, "3 3"]
+    ) -> tuple[Float64[np.ndarray, "edges 3"], bool]:
+        """Return vectors of the pairs within the cutoff, and whether these are other pairs now."""
+        ...
+
+    def select(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Return senders, receivers, shifts and reverse of the pairs within the cutoff."""
+        ...
+
+    def largest_displacement(
+        self, now: Float64[np.ndarray, "atoms 3"], before: Float64[np.ndarray, "atoms 3"]
+    ) -> float:
+        """Return max_i |u_i - mean u|, Å, with u_i what atom i has moved."""
+        ...
+
+
+class ListedPairs:
+    """The pairs of one search, by NumPy.
+
+    r_ji = (r_j - r_i) + ((n_1 a_1 + n_2 a_2) + n_3 a_3) for the shift n and the cell vectors a, and
+    a pair is within the cutoff if (x^2 + y^2) + z^2 < cutoff^2, each operation rounded once.
+
+    Args:
+        senders: neighbours j.
+        receivers: centres i.
+        shifts: the image of j in whole cell vectors.
+        reverse: the opposite of each pair.
+        cutoff: Å.
+    """
+
+    def __init__(
+        self,
+        senders: Int64[np.ndarray, " listed"],
+        receivers: Int64[np.ndarray, " listed"],
+        shifts: Int64[np.ndarray, "listed 3"],
+        reverse: Int64[np.ndarray, " listed"],
+        cutoff: float,
+    ) -> None:
+        self._senders, self._receivers, self._cutoff = senders, receivers, cutoff
+        self._shifts, self._reverse = shifts, reverse
+        self._within: Bool[np.ndarray, " listed"] = np.zeros(len(senders), dtype=bool)
+        self._cell = self._images = np.zeros((0, 3))
+
+    def vectors_within(
+        self, positions: Float64[np.ndarray, "atoms 3"], cell: Float64[np.ndarray, "3 3"]
+    ) -> tuple[Float64[np.ndarray, "edges 3"], bool]:
+        """Return vectors of the pairs within the cutoff, and whether these are other pairs now."""
+        if not np.array_equal(cell, self._cell):
+            n_1, n_2, n_3 = self._shifts.T[:, :, None]
+            self._cell, self._images = cell, n_1 * cell[0] + n_2 * cell[1] + n_3 * cell[2]
+        vectors = positions[self._senders]
+        vectors -= positions[self._receivers]
+        vectors += self._images
+        within = np.square(vectors).sum(axis=1) < self._cutoff**2
+        changed = not np.array_equal(within, self._within)
+        self._within = within
+        return vectors[within], changed
+
+    def select(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
+        """Return senders, receivers, shifts and reverse of the pairs within the cutoff."""
+        kept = np.flatnonzero(self._within)
+        place = np.cumsum(self._within) - 1
+        ends = self._senders[kept], self._receivers[kept]
+        return *ends, self._shifts[kept], place[self._reverse[kept]]
+
+    def largest_displacement(
+        self, now: Float64[np.ndarray, "atoms 3"], before: Float64[np.ndarray, "atoms 3"]
+    ) -> float:
+        """Return max_i |u_i - mean u|, Å, with u_i what atom i has moved."""
+        moved = now - before
+        moved -= moved.mean(axis=0)
+        return math.sqrt(np.square(moved).sum(axis=1).max())
