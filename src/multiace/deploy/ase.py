@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from os import PathLike
 from typing import Any, ClassVar
@@ -100,16 +101,13 @@ class ASECalculator(Calculator):
         last = self.atoms
         if last is None or any(evaluator.weights_changed() for evaluator in self._evaluators):
             return list(all_changes)
-        return [
-            name
-            for name, before, now in (
-                ("positions", last.positions, atoms.positions),
-                ("numbers", last.numbers, atoms.numbers),
-                ("cell", last.cell.array, atoms.cell.array),
-                ("pbc", last.pbc, atoms.pbc),
-            )
-            if not (np.array_equal(before, now) or _close(before, now, tol))
-        ]
+        changed = {
+            "positions": not _close(last.positions, atoms.positions, tol),
+            "numbers": last.numbers.tobytes() != atoms.numbers.tobytes(),
+            "cell": not _close(last.cell.array, atoms.cell.array, tol),
+            "pbc": last.pbc.tobytes() != atoms.pbc.tobytes(),
+        }
+        return [name for name, has_changed in changed.items() if has_changed]
 
     def reset(self) -> None:
         """Forget the last calculation, and what was folded of the weights."""
@@ -144,8 +142,8 @@ class ASECalculator(Calculator):
             )
         self.atoms, self._structure, self.results = atoms.copy(), structure, {}
         results = self._evaluate(structure)
-        for name, value in results.items():
-            if not np.isfinite(value).all():
+        for name in ("energy", "forces", "stress"):
+            if not _finite(results.get(name, 0.0)):
                 raise CalculatorError(
                     f"The {name} predicted for {atoms.get_chemical_formula()} is not finite, "
                     "so the run must not go on. Look at the last structures: overlapping atoms or "
@@ -155,7 +153,7 @@ class ASECalculator(Calculator):
 
     def _evaluate(self, structure: Structure) -> dict[str, Any]:
         found = [evaluator.evaluate(structure) for evaluator in self._evaluators]
-        energy = _mean([each.energy for each in found])
+        energy = float(_mean([each.energy for each in found]))
         results: dict[str, Any] = {
             "energy": energy,
             "free_energy": energy,
@@ -179,9 +177,17 @@ def _mean(values: Sequence[Any]) -> Any:
     return values[0] if len(values) == 1 else np.mean(values, axis=0)
 
 
+def _finite(values: np.ndarray | float) -> bool:
+    # the sum of squares is finite for all but odd results, and quicker
+    return math.isfinite(np.vdot(values, values)) or bool(np.isfinite(values).all())
+
+
 def _close(a: np.ndarray, b: np.ndarray, tol: float) -> bool:
     """Whether arrays differ by no more than `tol`."""
-    return a.shape == b.shape and np.allclose(a, b, rtol=0, atol=tol)
+    if a.shape != b.shape or a.tobytes() == b.tobytes():
+        return a.shape == b.shape
+    with np.errstate(invalid="ignore"):
+        return bool((np.abs(a - b) <= tol).all())
 
 
 def _evaluators(

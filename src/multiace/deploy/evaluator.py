@@ -119,24 +119,25 @@ class Evaluator:
             return self._evaluate(structure)
 
     def _evaluate(self, structure: Structure) -> Evaluation:
-        graph, weights = self._graph(structure), self._watched()
-        device = weights[0].device
-        if device.type == "cpu":
-            found = self._current_plan(weights).evaluate(graph, forces=True, stress=True)
-        else:
-            with torch.no_grad():
-                found = self.potential(
-                    graph.to(device, self.potential.dtype), forces=True, stress=True
-                )
-        assert found.forces is not None
+        found = self._predict(self._graph(structure))
         virial, volume = _virial(found), structure.volume
         return Evaluation(
-            found.energy.item(),
+            float(_numpy(found.energy)[0]),
             _numpy(found.energies),
             _numpy(found.forces),
             None if volume is None else -virial / volume,
             virial,
         )
+
+    def _predict(self, graph: Graph) -> Prediction:
+        weights = self._watched()
+        device = weights[0].device
+        if device.type == "cpu":
+            return self._current_plan(weights).evaluate(graph, forces=True, stress=True)
+        with torch.no_grad():
+            return self.potential(
+                graph.to(device, self.potential.dtype), forces=True, stress=True
+            )
 
     def reset(self) -> None:
         """Forget what was folded of the weights."""
@@ -199,12 +200,12 @@ class Evaluator:
 
 def _virial(found: Prediction) -> Float64[np.ndarray, "3 3"]:
     """Return -dE/d(strain), eV, of the one structure of a graph whose volume is `_ONE`."""
-    assert found.stress is not None
-    return -_numpy(found.stress[0])
+    return -_numpy(found.stress)[0]
 
 
-def _numpy(values: torch.Tensor) -> np.ndarray:
-    return values.cpu().double().numpy()
+def _numpy(values: torch.Tensor | None) -> np.ndarray:
+    assert values is not None
+    return values.cpu().numpy().astype(np.float64, copy=False)
 
 
 def _check_apart(structure: Structure, edges: NeighbourList) -> None:

@@ -18,19 +18,19 @@ class PairSelection(Protocol):
     """
 
     def vectors_within(
-        self, positions: Float64[np.ndarray, "atoms 3"], cell: Float64[np.ndarray, "3 3"]
-    ) -> tuple[Float64[np.ndarray, "edges 3"], bool]:
-        """Return vectors of the pairs within the cutoff, and whether these are other pairs now."""
+        self,
+        positions: Float64[np.ndarray, "atoms 3"],
+        before: Float64[np.ndarray, "atoms 3"],
+        cell: Float64[np.ndarray, "3 3"],
+    ) -> tuple[Float64[np.ndarray, "edges 3"], bool, float]:
+        """Return vectors within the cutoff, whether their pairs changed, and the displacement.
+
+        The displacement is max_i |u_i - mean u| with u_i what atom i has moved since `before`, Å.
+        """
         ...
 
     def select(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Return senders, receivers, shifts and reverse of the pairs within the cutoff."""
-        ...
-
-    def largest_displacement(
-        self, now: Float64[np.ndarray, "atoms 3"], before: Float64[np.ndarray, "atoms 3"]
-    ) -> float:
-        """Return max_i |u_i - mean u|, Å, with u_i what atom i has moved."""
         ...
 
 
@@ -62,9 +62,15 @@ class ListedPairs:
         self._cell = self._images = np.zeros((0, 3))
 
     def vectors_within(
-        self, positions: Float64[np.ndarray, "atoms 3"], cell: Float64[np.ndarray, "3 3"]
-    ) -> tuple[Float64[np.ndarray, "edges 3"], bool]:
-        """Return vectors of the pairs within the cutoff, and whether these are other pairs now."""
+        self,
+        positions: Float64[np.ndarray, "atoms 3"],
+        before: Float64[np.ndarray, "atoms 3"],
+        cell: Float64[np.ndarray, "3 3"],
+    ) -> tuple[Float64[np.ndarray, "edges 3"], bool, float]:
+        """Return vectors within the cutoff, whether their pairs changed, and the displacement.
+
+        The displacement is max_i |u_i - mean u| with u_i what atom i has moved since `before`, Å.
+        """
         if not np.array_equal(cell, self._cell):
             n_1, n_2, n_3 = self._shifts.T[:, :, None]
             self._cell, self._images = cell, n_1 * cell[0] + n_2 * cell[1] + n_3 * cell[2]
@@ -74,7 +80,9 @@ class ListedPairs:
         within = np.square(vectors).sum(axis=1) < self._cutoff**2
         changed = not np.array_equal(within, self._within)
         self._within = within
-        return vectors[within], changed
+        moved = positions - before
+        moved -= moved.mean(axis=0)
+        return vectors[within], changed, math.sqrt(np.square(moved).sum(axis=1).max())
 
     def select(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Return senders, receivers, shifts and reverse of the pairs within the cutoff."""
@@ -82,11 +90,3 @@ class ListedPairs:
         place = np.cumsum(self._within) - 1
         ends = self._senders[kept], self._receivers[kept]
         return *ends, self._shifts[kept], place[self._reverse[kept]]
-
-    def largest_displacement(
-        self, now: Float64[np.ndarray, "atoms 3"], before: Float64[np.ndarray, "atoms 3"]
-    ) -> float:
-        """Return max_i |u_i - mean u|, Å, with u_i what atom i has moved."""
-        moved = now - before
-        moved -= moved.mean(axis=0)
-        return math.sqrt(np.square(moved).sum(axis=1).max())

@@ -58,42 +58,44 @@ class SkinList:
         self._pairs = pairs
         self._listed: PairSelection | None = None
         self._then: Structure | None = None  # at the last search
-        self._indices: tuple[np.ndarray, ...] | None = None  # at the last step
+        self._indices: tuple[np.ndarray, ...] = ()  # of the last step
 
     def update(self, structure: Structure) -> NeighbourList:
         """Return the neighbours within the cutoff, as `neighbour_list` does."""
-        cell, listed = _cell(structure), self._listed
-        if listed is None or not self._lasts(listed, structure, cell):
-            listed = self._search(structure)
-        vectors, changed = listed.vectors_within(structure.positions, cell)
-        if changed or self._indices is None:
-            self._indices = listed.select()
+        vectors, changed = self._among_listed(structure) or self._search(structure)
+        if changed:
+            assert self._listed is not None
+            self._indices = self._listed.select()
         senders, receivers, shifts, reverse = self._indices
         return NeighbourList(senders, receivers, shifts, vectors, reverse)
 
-    def _search(self, structure: Structure) -> PairSelection:
-        found = neighbour_list(structure, self.cutoff + self.skin)
+    def _search(self, now: Structure) -> tuple[np.ndarray, bool]:
+        """List pairs anew; return the vectors within the cutoff."""
+        found = neighbour_list(now, self.cutoff + self.skin)
         indices = found.senders, found.receivers, found.shifts, found.reverse
-        self._listed = self._pairs(*indices, self.cutoff)
-        self._then, self._indices = structure, None
+        self._listed, self._then = self._pairs(*indices, self.cutoff), now
         self.n_searches += 1
-        return self._listed
+        return self._listed.vectors_within(now.positions, now.positions, _cell(now))[0], True
 
-    def _lasts(self, listed: PairSelection, now: Structure, cell: np.ndarray) -> bool:
-        """Whether no pair that is not listed can be within the cutoff."""
-        then = self._then
-        assert then is not None
-        if now.pbc != then.pbc or now.n_atoms != then.n_atoms:
-            return False
-        before, reach, former = then.positions, self.cutoff + self.skin, _cell(then)
+    def _among_listed(self, now: Structure) -> tuple[np.ndarray, bool] | None:
+        """Return the vectors within the cutoff, and whether their pairs have changed.
+
+        None if a pair that is not listed may be within the cutoff.
+        """
+        listed, then = self._listed, self._then
+        if listed is None or then is None or now.pbc != then.pbc or now.n_atoms != then.n_atoms:
+            return None
+        before, reach = then.positions, self.cutoff + self.skin
+        cell, former = _cell(now), _cell(then)
         if not (cell is former or np.array_equal(cell, former)):
             if not all(now.pbc):
-                return False
+                return None
             strain = np.linalg.solve(former, cell)
             before = before @ strain
             reach *= float(np.linalg.svd(strain, compute_uv=False)[-1])
-        farthest = listed.largest_displacement(now.positions, before)
-        return reach - 2 * farthest > self.cutoff * (1 + _MARGIN)
+        vectors, changed, displacement = listed.vectors_within(now.positions, before, cell)
+        lasts = reach - 2 * displacement > self.cutoff * (1 + _MARGIN)
+        return (vectors, changed) if lasts else None
 
 
 _NO_CELL = np.zeros((3, 3))

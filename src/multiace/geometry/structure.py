@@ -132,7 +132,8 @@ class Structure:
 
     def _checked(self, positions: np.ndarray) -> np.ndarray:
         positions = _frozen(positions, np.float64, (len(self.numbers), 3), "positions")
-        if not (np.abs(positions) <= FARTHEST).all():
+        # the sum of squares is small for all but odd structures, and quicker than comparisons
+        if not (np.vdot(positions, positions) <= FARTHEST or (np.abs(positions) <= FARTHEST).all()):
             atom = int(np.argwhere(~(np.abs(positions) <= FARTHEST))[0, 0])
             raise ValueError(
                 f"positions must be finite and within {FARTHEST:g} Å, got "
@@ -227,13 +228,16 @@ def following(
     Raises:
         ValueError: see `Structure`.
     """
-    if last is not None and last.pbc == pbc and np.array_equal(last.numbers, numbers):
+    if last is not None and last.pbc == pbc and _same(last.numbers, numbers):
         former = last.cell
-        if former is cell or (
-            former is not None and cell is not None and np.array_equal(former, cell)
-        ):
+        if former is cell or (former is not None and cell is not None and _same(former, cell)):
             return last.moved(positions)
     return Structure(numbers=numbers, positions=positions, cell=cell, pbc=pbc)
+
+
+def _same(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether small arrays are equal to the last bit; several times faster than NumPy's functions."""
+    return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
 
 
 def check_cell(cell: Float64[np.ndarray, "3 3"] | None, pbc: tuple[bool, ...]) -> None:

@@ -16,23 +16,14 @@ class Arguments(ctypes.Structure):
     """`MultiaceListedPairs` of csrc/listed_pairs.h."""
 
     _fields_ = (
-        ("n_listed", ctypes.c_int64),
+        *((name, ctypes.c_int64) for name in "n_atoms n_listed".split()),
         ("squared_cutoff", ctypes.c_double),
         *((name, ctypes.c_void_p) for name in "senders receivers shifts reverse within".split()),
-        *((name, ctypes.c_void_p) for name in "positions cell vectors".split()),
+        *((name, ctypes.c_void_p) for name in "positions before cell vectors".split()),
         *((name, ctypes.c_int64) for name in "n_within changed".split()),
+        ("displacement", ctypes.c_double),
         *((f"selected_{name}", ctypes.c_void_p) for name in "senders receivers shifts".split()),
         ("selected_reverse", ctypes.c_void_p),
-    )
-
-
-class DisplacementArguments(ctypes.Structure):
-    """`MultiaceDisplacement` of csrc/listed_pairs.h."""
-
-    _fields_ = (
-        ("n_atoms", ctypes.c_int64),
-        *((name, ctypes.c_void_p) for name in "now before".split()),
-        ("largest", ctypes.c_double),
     )
 
 
@@ -58,23 +49,31 @@ class ListedPairs:
         indices = [np.ascontiguousarray(each) for each in (senders, receivers, shifts, reverse)]
         self._indices, self._cutoff = indices, cutoff
         self._within = np.zeros(len(senders), dtype=bool)
+        self._before = self._cell = np.zeros((0, 3))
         addresses = [each.ctypes.data for each in (*indices, self._within)]
-        self._arguments = Arguments(len(senders), cutoff**2, *addresses)
+        self._arguments = Arguments(0, len(senders), cutoff**2, *addresses)
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Copies and pickles have arrays of their own, and have selected nothing."""
         return ListedPairs, (*self._indices, self._cutoff)
 
     def vectors_within(
-        self, positions: Float64[np.ndarray, "atoms 3"], cell: Float64[np.ndarray, "3 3"]
-    ) -> tuple[Float64[np.ndarray, "edges 3"], bool]:
-        """Return vectors of the pairs within the cutoff, and whether these are other pairs now."""
-        positions, cell = np.ascontiguousarray(positions), np.ascontiguousarray(cell)
+        self,
+        positions: Float64[np.ndarray, "atoms 3"],
+        before: Float64[np.ndarray, "atoms 3"],
+        cell: Float64[np.ndarray, "3 3"],
+    ) -> tuple[Float64[np.ndarray, "edges 3"], bool, float]:
+        """Return vectors within the cutoff, whether their pairs changed, and the displacement."""
         vectors, call = np.empty((len(self._within), 3)), self._arguments
-        call.positions, call.cell = positions.ctypes.data, cell.ctypes.data
-        call.vectors = vectors.ctypes.data
+        positions = np.ascontiguousarray(positions)
+        call.positions, call.vectors = positions.ctypes.data, vectors.ctypes.data
+        if before is not self._before or cell is not self._cell:  # looking up addresses takes time
+            self._before, self._cell = before, cell
+            self._kept = [np.ascontiguousarray(each) for each in (before, cell)]
+            call.before, call.cell = (each.ctypes.data for each in self._kept)
+            call.n_atoms = len(before)
         library().call("pairs_within", torch.float64, call)
-        return vectors[: call.n_within], bool(call.changed)
+        return vectors[: call.n_within], bool(call.changed), call.displacement
 
     def select(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """Return senders, receivers, shifts and reverse of the pairs within the cutoff."""
@@ -85,12 +84,3 @@ class ListedPairs:
         call.selected_shifts, call.selected_reverse = shifts.ctypes.data, reverse.ctypes.data
         library().call("select_pairs", torch.float64, call)
         return senders, receivers, shifts, reverse
-
-    def largest_displacement(
-        self, now: Float64[np.ndarray, "atoms 3"], before: Float64[np.ndarray, "atoms 3"]
-    ) -> float:
-        """Return max_i |u_i - mean u|, Å, with u_i what atom i has moved."""
-        now, before = np.ascontiguousarray(now), np.ascontiguousarray(before)
-        call = DisplacementArguments(len(now), now.ctypes.data, before.ctypes.data)
-        library().call("displacement", torch.float64, call)
-        return call.largest
