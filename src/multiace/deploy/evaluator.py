@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from operator import attrgetter, getitem
 from os import PathLike
 from typing import Any, NamedTuple
@@ -130,14 +131,15 @@ class Evaluator:
         )
 
     def _predict(self, graph: Graph) -> Prediction:
+        """Return what the plan or the potential says, on the CPU."""
         weights = self._watched()
         device = weights[0].device
         if device.type == "cpu":
             return self._current_plan(weights).evaluate(graph, forces=True, stress=True)
         with torch.no_grad():
-            return self.potential(
-                graph.to(device, self.potential.dtype), forces=True, stress=True
-            )
+            on_device = graph.to(device, self.potential.dtype)
+            found = self.potential(on_device, forces=True, stress=True)
+        return replace(found, **{name: value.cpu() for name, value in vars(found).items()})
 
     def reset(self) -> None:
         """Forget what was folded of the weights."""
@@ -205,7 +207,7 @@ def _virial(found: Prediction) -> Float64[np.ndarray, "3 3"]:
 
 def _numpy(values: torch.Tensor | None) -> np.ndarray:
     assert values is not None
-    return values.cpu().numpy().astype(np.float64, copy=False)
+    return values.numpy().astype(np.float64, copy=False)
 
 
 def _check_apart(structure: Structure, edges: NeighbourList) -> None:
