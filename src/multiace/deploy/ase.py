@@ -99,7 +99,7 @@ class ASECalculator(Calculator):
         return tuple(evaluator.potential for evaluator in self._evaluators)
 
     def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
-        """Return what has changed since the last calculation, charges and magnetic moments aside."""
+        """Return what has changed since the last calculation; moments and charges do not count."""
         last = self.atoms
         if last is None:
             return list(all_changes)

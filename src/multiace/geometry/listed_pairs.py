@@ -3,39 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, Float64, Int64
 
 
-@runtime_checkable
-class PairSelection(Protocol):
-    """What `SkinList` needs of the pairs of one search: `ListedPairs`, or a compiled equivalent.
-
-    Equivalents give the same results to the last bit. They are built from `senders`, `receivers`,
-    `shifts` and `reverse` of a `NeighbourList` and the cutoff.
-    """
-
-    def vectors_within(
-        self,
-        positions: Float64[np.ndarray, "atoms 3"],
-        before: Float64[np.ndarray, "atoms 3"],
-        cell: Float64[np.ndarray, "3 3"],
-    ) -> tuple[Float64[np.ndarray, "edges 3"], bool, float]:
-        """Return vectors within the cutoff, whether their pairs changed, and the displacement.
-
-        The displacement is max_i |u_i - mean u| with u_i what atom i has moved since `before`, Å.
-        """
-        ...
-
-    def select(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
-        """Return senders, receivers, shifts and reverse of the pairs within the cutoff."""
-        ...
-
-
 class ListedPairs:
-    """The pairs of one search, by NumPy.
+    """The pairs of one search, by NumPy; `multiace.kernels.cpu.listed_pairs` has the same bits.
 
     r_ji = (r_j - r_i) + ((n_1 a_1 + n_2 a_2) + n_3 a_3) for the shift n and the cell vectors a, and
     a pair is within the cutoff if (x^2 + y^2) + z^2 < cutoff^2, each operation rounded once.

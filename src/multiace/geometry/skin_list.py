@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float64
 
-from multiace.geometry.listed_pairs import ListedPairs, PairSelection
+from multiace.geometry.listed_pairs import ListedPairs
 from multiace.geometry.neighbours import NeighbourList, neighbour_list
 from multiace.geometry.structure import Structure
 
@@ -28,7 +29,7 @@ class SkinList:
     Args:
         cutoff: Å, positive.
         skin: Å; 0 searches at every step.
-        pairs: makes the `PairSelection` of a search.
+        pairs: `ListedPairs`, or a compiled equivalent.
 
     Raises:
         ValueError: the cutoff is not positive, or the skin negative.
@@ -48,7 +49,7 @@ class SkinList:
     """
 
     def __init__(
-        self, cutoff: float, skin: float = 0.5, pairs: Callable[..., PairSelection] = ListedPairs
+        self, cutoff: float, skin: float = 0.5, pairs: Callable[..., Any] = ListedPairs
     ) -> None:
         if not (math.isfinite(cutoff) and cutoff > 0):
             raise ValueError(f"cutoff must be a positive number of Å, got {cutoff}.")
@@ -56,7 +57,7 @@ class SkinList:
             raise ValueError(f"skin must be a number of Å, 0 or larger, got {skin}.")
         self.cutoff, self.skin, self.n_searches = float(cutoff), float(skin), 0
         self._pairs = pairs
-        self._listed: PairSelection | None = None
+        self._listed: Any = None
         self._then: Structure | None = None  # at the last search
         self._indices: tuple[np.ndarray, ...] = ()  # of the last step
 
@@ -64,13 +65,13 @@ class SkinList:
         """Return the neighbours within the cutoff, as `neighbour_list` does."""
         vectors, changed = self._among_listed(structure) or self._search(structure)
         if changed:
-            assert self._listed is not None
             self._indices = self._listed.select()
         senders, receivers, shifts, reverse = self._indices
         return NeighbourList(senders, receivers, shifts, vectors, reverse)
 
     def _search(self, now: Structure) -> tuple[np.ndarray, bool]:
         """List pairs anew; return the vectors within the cutoff."""
+        self._listed = None  # should the search fail
         found = neighbour_list(now, self.cutoff + self.skin)
         indices = found.senders, found.receivers, found.shifts, found.reverse
         self._listed, self._then = self._pairs(*indices, self.cutoff), now

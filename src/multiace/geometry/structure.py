@@ -216,7 +216,7 @@ def following(
     cell: Float64[np.ndarray, "3 3"] | None,
     pbc: tuple[bool, bool, bool],
 ) -> Structure:
-    """Return the structure of a step of a run, checked as a whole only if its atoms or cell changed.
+    """Return the structure of the next step of a run; checks what differs from the last step.
 
     Args:
         last: the structure of the step before.
@@ -236,7 +236,7 @@ def following(
 
 
 def _same(a: np.ndarray, b: np.ndarray) -> bool:
-    """Whether small arrays are equal to the last bit; several times faster than NumPy's functions."""
+    """Whether arrays are equal to the last bit; for small ones faster than `np.array_equal`."""
     return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
 
 
