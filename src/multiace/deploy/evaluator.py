@@ -139,7 +139,8 @@ class Evaluator:
         with torch.no_grad():
             on_device = graph.to(device, self.potential.dtype)
             found = self.potential(on_device, forces=True, stress=True)
-        return replace(found, **{name: value.cpu() for name, value in vars(found).items()})
+        tensors = {name: each for name, each in vars(found).items() if each is not None}
+        return replace(found, **{name: each.cpu() for name, each in tensors.items()})
 
     def reset(self) -> None:
         """Forget what was folded of the weights."""
