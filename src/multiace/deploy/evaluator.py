@@ -103,6 +103,7 @@ class Evaluator:
         self._places, self._alone = _places(potential), threading.Lock()
         self._numbers, self._present = np.zeros(0, dtype=np.int64), set[int]()
         self._species = self._zeros = torch.zeros(0, dtype=torch.int64)
+        self._n_checked = 0  # searches after which no two atoms were in one place
         self._senders: np.ndarray | None = None  # edges of the last structure
         self._ends, self._pairs = (self._zeros, self._zeros), Pairs(self._zeros, self._zeros)
 
@@ -171,10 +172,10 @@ class Evaluator:
             self._species = torch.from_numpy(species_of(structure, self.potential.elements))
             self._zeros = torch.zeros_like(self._species)
             self._numbers, self._present = numbers, set(numbers.tolist())
-        searches = self.neighbours.n_searches
         edges = self.neighbours.update(structure)
-        if self.neighbours.n_searches > searches:
+        if self.neighbours.n_searches != self._n_checked:
             _check_apart(structure, edges)
+            self._n_checked = self.neighbours.n_searches
         if self._senders is not edges.senders:  # plans look for tensors that stay
             self._senders = edges.senders
             self._ends = (torch.from_numpy(edges.senders), torch.from_numpy(edges.receivers))
