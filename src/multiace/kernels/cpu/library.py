@@ -17,7 +17,7 @@ from torch import Tensor
 
 _LOG = logging.getLogger("multiace")
 
-ABI_VERSION = 10
+ABI_VERSION = 11
 """Version of the C interface; a library with another one is refused."""
 
 INSTRUCTION_SETS = ("baseline", "avx2", "avx512")
