@@ -47,12 +47,9 @@ MOST_CALLS = 400
 class Side:
     """A process of one side."""
 
-    def __init__(self, interpreter: str, threads: int = 1, cores: str | None = None) -> None:
-        command = [interpreter, "-m", "benchmarks.side"]
-        if cores is not None:
-            command = ["taskset", "-c", cores, *command]
+    def __init__(self, prefix: Sequence[str], interpreter: str, threads: int = 1) -> None:
         self._process = subprocess.Popen(
-            command,
+            [*prefix, interpreter, "-m", "benchmarks.side"],
             cwd=ROOT,
             env=os.environ | {"OMP_NUM_THREADS": str(threads)},
             stdin=subprocess.PIPE,
@@ -80,9 +77,12 @@ class Side:
 
 
 @contextlib.contextmanager
-def both_sides(options: argparse.Namespace, **fields: Any) -> Iterator[dict[str, Side]]:
+def both_sides(
+    options: argparse.Namespace, *prefix: str, threads: int = 1
+) -> Iterator[dict[str, Side]]:
     """Start both sides, and end them."""
-    sides = {name: Side(getattr(options, name), **fields) for name in SIDES}
+    prefix = ("nice", "-n", str(options.nice), *prefix)
+    sides = {name: Side(prefix, getattr(options, name), threads) for name in SIDES}
     try:
         yield sides
     finally:
@@ -192,9 +192,10 @@ def time_busy(options: argparse.Namespace) -> dict[str, Any]:
     """Time plans on one and on two threads by the wall while core 1 is busy."""
     results: dict[str, Any] = {}
     _print(f"\n{'wall time, core 1 busy':34s} {'1 thread (ms)':>25s} {'2 threads (ms)':>25s}  ratio")
-    spinner = subprocess.Popen(["taskset", "-c", "1", sys.executable, "-c", "while True: pass"])
+    command = ["nice", "-n", str(options.nice), "taskset", "-c", "1"]
+    spinner = subprocess.Popen([*command, sys.executable, "-c", "while True: pass"])
     try:
-        with both_sides(options, threads=2, cores="0,1") as sides:
+        with both_sides(options, "taskset", "-c", "0,1", threads=2) as sides:
             for case in BUSY:
                 contenders = {
                     f"{name} {n}": (sides[name], case, n) for name in SIDES for n in (1, 2)
@@ -230,6 +231,7 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", default=["*"], help="patterns of names of cases")
     parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--seconds", type=float, default=0.2, help="length of a burst")
+    parser.add_argument("--nice", type=int, default=0, help="priority; below 0 needs root")
     parser.add_argument("--growth", action="store_true", help="time and memory by atoms")
     parser.add_argument("--busy", action="store_true", help="threads with a busy second core")
     parser.add_argument("--out", type=Path, nargs="?", const=OUT, help=f"JSON; alone: {OUT}")
