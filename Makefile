@@ -24,8 +24,8 @@ test: $(VENV)/installed-dev  ## the tests (doctests too) with the runtime shape 
 test-all: $(VENV)/installed-dev  ## the slow tests too, with and without the shape checker; kernels on every instruction set
 	MULTIACE_TYPECHECK=0 $(PYTEST) -m ""
 	$(PYTEST) -m ""
-	MULTIACE_ISA=avx2 $(PYTEST) tests/kernels tests/plan
-	MULTIACE_ISA=baseline $(PYTEST) tests/kernels tests/plan
+	MULTIACE_ISA=avx2 $(PYTEST) tests/kernels tests/program
+	MULTIACE_ISA=baseline $(PYTEST) tests/kernels tests/program
 
 docs: $(VENV)/installed-dev  ## site/index.html, every link checked
 	$(BIN)/python -m website

@@ -19,7 +19,7 @@ settings.load_profile("multiace")
 
 
 ONCE = (
-    *("cli", "demo", "docs", "faults", "golden", "plan", "report", "study"),
+    *("cli", "demo", "docs", "faults", "golden", "program", "report", "study"),
     *(f"training/test_{name}.py" for name in ("fine_tuning", "loop", "resume", "run", "stores")),
     "deploy/test_trace.py",
 )

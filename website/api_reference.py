@@ -24,7 +24,7 @@ AREAS: dict[str, Area] = {
             "multiace.baseline",
             "multiace.repulsion",
             "multiace.ensemble",
-            "multiace.plan",
+            "multiace.program",
         ),
     ),
     "design": Area(

@@ -14,7 +14,7 @@ from ase import Atoms
 from multiace.deploy.importers.foreign_model import import_model
 from multiace.geometry import Graph, Structure, batch_graphs, build_graph
 from multiace.geometry.neighbours import neighbour_list
-from multiace.plan import Plan
+from multiace.program import Plan
 from multiace.training.config import Loss, TrainingConfig
 from multiace.training.examples import Example, Targets
 from multiace.training.gradients import gradients_by_autograd

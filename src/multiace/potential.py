@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor, nn
 
+from multiace.build import build_model
 from multiace.design import Design, Statistics
 from multiace.device import own_mode
 from multiace.geometry.graph import Graph
@@ -18,7 +19,6 @@ from multiace.initialisation import Initialisation
 from multiace.kernels.dispatch import select_kernels
 from multiace.kernels.segment_sum import segment_sum
 from multiace.layer.layer import Layer
-from multiace.model import Model
 from multiace.one_particle.radial_grid import RadialGrid
 
 SHORTEST = 0.5
@@ -35,6 +35,7 @@ class Prediction:
     | E_i | `energies` | eV |
     | F_i = -dE/dr_i | `forces` | eV/Å |
     | (1/V) dE/d(strain), nan without volume | `stress` | eV/Å^3 |
+    | -dE/d(strain) | `virial` | eV |
     | terms of E, named by `Potential.terms` | `contributions` | eV |
     """
 
@@ -43,6 +44,7 @@ class Prediction:
     contributions: Float64[Tensor, "structures terms"]
     forces: Float[Tensor, "nodes 3"] | None
     stress: Float[Tensor, "structures 3 3"] | None
+    virial: Float[Tensor, "structures 3 3"] | None = None
 
 
 class Potential(nn.Module):
@@ -100,7 +102,7 @@ class Potential(nn.Module):
         self.design, self.elements, self.statistics = design, tuple(elements), statistics
         self.pruned = prune
         self.kernels = select_kernels(kernels, device)
-        self.model = Model(
+        self.model = build_model(
             design, self.elements, statistics, self.kernels, initial, prune=prune
         ).to(device=device, dtype=dtype)
 
@@ -134,7 +136,7 @@ class Potential(nn.Module):
         Args:
             graph: structures, on the device of the model.
             forces: also evaluate forces.
-            stress: also evaluate stress.
+            stress: also evaluate stress and virial.
         """
         if torch.is_inference_mode_enabled():  # where there are no gradients, not even for forces
             with own_mode(graph.edge_vectors.device.type):
@@ -234,15 +236,19 @@ def prediction_of(
         terms: terms of each atom's energy, eV.
         by_edge: dE/dr_ji, eV/Å; needed for forces and stress.
         forces: whether forces are wanted.
-        stress: whether stress is wanted.
+        stress: whether stress and virial are wanted.
     """
     energies = terms.sum(dim=1)
+    virial = None
+    if by_edge is not None and stress:
+        virial = virial_of(graph, edge_vectors, by_edge)
     return Prediction(
         energy=segment_sum(energies, graph.structure_of_node, graph.n_structures),
         energies=energies,
         contributions=segment_sum(terms, graph.structure_of_node, graph.n_structures),
         forces=None if by_edge is None or not forces else forces_of(graph, by_edge),
-        stress=None if by_edge is None or not stress else stress_of(graph, edge_vectors, by_edge),
+        stress=None if virial is None else stress_of(virial, graph.volume),
+        virial=virial,
     )
 
 
@@ -252,15 +258,21 @@ def forces_of(graph: Graph, by_edge: Float[Tensor, "edges 3"]) -> Float[Tensor, 
     return of_receivers - segment_sum(by_edge, graph.senders, graph.n_nodes)
 
 
-def stress_of(
+def virial_of(
     graph: Graph, edge_vectors: Float[Tensor, "edges 3"], by_edge: Float[Tensor, "edges 3"]
 ) -> Float[Tensor, "structures 3 3"]:
-    """Return (1/V) sum_e r_e (x) dE/dr_e, symmetrised; nan for structures without volume."""
+    """Return -dE/d(strain) = -sum_e r_e (x) dE/dr_e, symmetrised."""
     outer = edge_vectors.unsqueeze(2) * by_edge.unsqueeze(1)  # (edges, 3, 3)
     of_edge = graph.structure_of_node[graph.receivers]
-    virial = segment_sum(outer, of_edge, graph.n_structures)
-    virial = 0.5 * (virial + virial.mT)
-    volume = graph.volume.to(virial.dtype).view(-1, 1, 1)
+    by_strain = segment_sum(outer, of_edge, graph.n_structures)
+    return -0.5 * (by_strain + by_strain.mT)
+
+
+def stress_of(
+    virial: Float[Tensor, "structures 3 3"], volume: Float64[Tensor, " structures"]
+) -> Float[Tensor, "structures 3 3"]:
+    """Return -virial / V; nan for structures without volume."""
+    volume = volume.to(virial.dtype).view(-1, 1, 1)
     # divide by 1 where there is none: 0 / nan would make the gradients of the whole batch nan
-    stress = virial / torch.where(volume.isnan(), 1.0, volume)
+    stress = virial / torch.where(volume.isnan(), -1.0, -volume)
     return stress.masked_fill(volume.isnan(), torch.nan)

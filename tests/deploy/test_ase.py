@@ -15,8 +15,9 @@ import multiace
 from multiace.checkpoint import save_model
 from multiace.elements import ElementError
 from multiace.geometry import Structure, build_graph
-from multiace.plan import Plan
+from multiace.kernels.cpu.executor import Executor
 from multiace.potential import Potential
+from multiace.program import Plan
 
 
 @pytest.fixture
@@ -180,7 +181,7 @@ def test_weights_that_have_changed_are_seen(ethanol, random_potential, change, m
 def test_steps_in_which_no_pair_comes_or_goes_bind_nothing(ethanol, random_potential, monkeypatch):
     ethanol.get_forces()
     with monkeypatch.context() as patched:
-        patched.setattr(Plan, "_take", None)  # an error if it were called
+        patched.setattr(Executor, "bind", None)  # an error if it were called
         ethanol.positions[0] += 1e-7
         ethanol.get_forces()
     ethanol.positions[0] += 1.0

@@ -16,9 +16,9 @@ from tests.laws.systems import CHIRAL, EVERYTHING, METHANOL, SILICON
 from multiace.analysis.precision import float32_errors
 from multiace.analysis.site_terms import structure_graph, terms_of_atoms
 from multiace.analysis.symmetry import symmetry
-from multiace.plan import Plan
 from multiace.potential import Potential
 from multiace.presets import PRESETS
+from multiace.program import Plan
 
 ENERGY = 1e-5  # eV/atom where no term of an atom's energy is larger than 1 eV, relative beyond
 FORCES = 1e-4  # relative to the largest force
@@ -56,8 +56,9 @@ def test_total_energies_keep_their_digits_in_float32() -> None:
         assert float32_errors(potential, [structure]).energy.largest < 1e-8 * exact
 
 
-@pytest.mark.parametrize("kernels", ["auto", "reference"])
-@pytest.mark.parametrize("planned", [False, True])
+@pytest.mark.parametrize(
+    ("kernels", "planned"), [("auto", False), ("reference", False), ("auto", True)]
+)
 def test_autocast_changes_not_a_bit(kernels: str, planned: bool) -> None:
     exact = named_potential("botnet")
     single = Potential(

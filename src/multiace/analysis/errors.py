@@ -12,8 +12,8 @@ from jaxtyping import Bool, Float64
 from multiace.analysis.predict import BATCH_EDGES, predict
 from multiace.elements import sorted_elements, symbol_of
 from multiace.geometry import Labels, Structure
-from multiace.plan import Plan
 from multiace.potential import Potential
+from multiace.program import Plan
 from multiace.units import GPA, MEV
 
 Group = Literal["total", "file", "config_type", "element"]

@@ -8,8 +8,8 @@ import numpy as np
 import torch
 
 from multiace.geometry import Graph, Labels, Structure, batch_graphs, build_graph
-from multiace.plan import Plan
 from multiace.potential import Potential, Prediction
+from multiace.program import Plan
 
 BATCH_EDGES = 4000
 """Edges evaluated at once: about 1 GB for the largest preset."""

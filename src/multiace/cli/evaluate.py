@@ -24,8 +24,8 @@ if TYPE_CHECKING:
 
     from multiace.analysis import Deviation, ErrorTable
     from multiace.geometry import Structure
-    from multiace.plan import Plan
     from multiace.potential import Potential
+    from multiace.program import Plan
 
 
 def evaluate(
@@ -80,17 +80,15 @@ def evaluate(
 def _planned(
     potential: Potential, structures: Sequence[Structure], exact: bool
 ) -> Potential | Plan:
-    """Return the potential laid out for the elements that there are, where plans compute."""
+    """Return a plan for the elements present, or the potential where there are none."""
     from multiace.elements import sorted_elements
     from multiace.geometry.graph import species_of
-    from multiace.plan import Plan
+    from multiace.program import fastest
 
-    if next(potential.parameters()).device.type != "cpu":
-        return potential
     for structure in structures:
         species_of(structure, potential.elements)
     present = sorted_elements(n for structure in structures for n in set(structure.numbers))
-    return Plan(potential, elements=present or None, exact=exact)
+    return fastest(potential, elements=present, exact=exact)
 
 
 def as_text(errors: ErrorTable) -> Table:

@@ -16,8 +16,8 @@ from multiace.device import own_mode
 from multiace.elements import sorted_elements
 from multiace.geometry import Graph, NeighbourList, Pairs, SkinList, Structure
 from multiace.geometry.graph import species_of
-from multiace.plan import Plan
 from multiace.potential import Potential
+from multiace.program import Plan, fastest
 
 CLOSEST = 0.01
 """Å between two atoms, below which one is there twice."""
@@ -47,10 +47,10 @@ class Evaluation(NamedTuple):
 class Evaluator:
     """Evaluates structures one after another, fastest where the next is much like the last.
 
-    Neighbours are kept with a skin. On the CPU a `Plan` computes, made for the elements seen so
-    far, and made anew when weights or constants of the potential have changed; elsewhere the
-    potential does. Only changes through `.data` leave no trace: after these, call `reset`. Threads
-    that share an evaluator wait for each other.
+    Neighbours are kept with a skin. A `Plan` computes where the kernels have an executor, made for
+    the elements seen so far, and made anew when weights or constants of the potential have changed;
+    elsewhere the potential does. Only changes through `.data` leave no trace: after these, call
+    `reset`. Threads that share an evaluator wait for each other.
 
     Args:
         potential: a model file, or a `Potential`, used as it is.
@@ -92,7 +92,7 @@ class Evaluator:
             )
         self.potential, self.exact = potential, exact
         self.neighbours = SkinList(potential.cutoff, skin)
-        self._plan: Plan | None = None
+        self._plan: Plan | Potential | None = None
         self._folded: list[tuple[int, int]] = []
         self._places, self._alone = _places(potential), threading.Lock()
         self._numbers = np.zeros(0, dtype=np.int64)
@@ -115,23 +115,22 @@ class Evaluator:
 
     def _evaluate(self, structure: Structure) -> Evaluation:
         graph = self._graph(structure)
-        device = next(self.potential.parameters()).device
-        if device.type == "cpu":
-            found = self._current_plan().evaluate(graph, forces=True, stress=True)
+        model = self._current()
+        if isinstance(model, Plan):
+            found = model.evaluate(graph, forces=True, stress=True)
         else:
+            device = next(model.parameters()).device
             with torch.no_grad():
-                found = self.potential(
-                    graph.to(device, self.potential.dtype), forces=True, stress=True
-                )
+                found = model(graph.to(device, model.dtype), forces=True, stress=True)
         assert found.forces is not None
-        assert found.stress is not None
-        by_strain = found.stress[0].cpu().double().numpy()
+        assert found.virial is not None
+        virial = found.virial[0].cpu().double().numpy()
         return Evaluation(
             float(found.energy[0]),
             found.energies.cpu().double().numpy(),
             found.forces.cpu().double().numpy(),
-            None if structure.volume is None else by_strain / structure.volume,
-            -by_strain,
+            None if structure.volume is None else -virial / structure.volume,
+            virial,
         )
 
     def reset(self) -> None:
@@ -178,19 +177,20 @@ class Evaluator:
             edge_vectors=torch.from_numpy(edges.vectors),
             structure_of_node=self._zeros,
             n_structures=1,
-            volume=_ONE,  # the stress then is dE/d(strain)
+            volume=_ONE,  # the virial is what counts
             pairs=self._pairs,
         )
 
-    def _current_plan(self) -> Plan:
-        """Return a plan for the elements and weights of the moment."""
+    def _current(self) -> Plan | Potential:
+        """Return a plan for the current elements and weights, or the potential."""
         plan = self._plan
         weights = self._weights()
         present = set(self._numbers.tolist())
         if plan is None or weights != self._folded or not present <= set(plan.elements):
             if plan is not None:
                 present |= set(plan.elements)
-            plan = Plan(self.potential, elements=sorted_elements(present), exact=self.exact)
+            elements = sorted_elements(present)
+            plan = fastest(self.potential, elements=elements, exact=self.exact)
             self._plan, self._folded = plan, weights
         return plan
 

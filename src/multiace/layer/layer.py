@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from multiace.layer.atomic_basis import AtomicBasis
 from multiace.layer.message import Message
 from multiace.layer.update import Update
+from multiace.layer_layout import LayerLayout
 from multiace.one_particle.basis import Edges
 
 
@@ -15,6 +16,7 @@ class Layer(nn.Module):
     """h^(t) -> A -> B -> m -> h^(t+1).
 
     Args:
+        layout: irreps and paths.
         atomic_basis: A.
         message: m of the product basis B, or None for correlation 1, where m = A.
         update: h^(t+1).
@@ -22,8 +24,15 @@ class Layer(nn.Module):
     Source: Batatia et al. 2025.
     """
 
-    def __init__(self, atomic_basis: AtomicBasis, message: Message | None, update: Update) -> None:
+    def __init__(
+        self,
+        layout: LayerLayout,
+        atomic_basis: AtomicBasis,
+        message: Message | None,
+        update: Update,
+    ) -> None:
         super().__init__()
+        self.layout = layout
         self.atomic_basis = atomic_basis
         self.message = message
         self.update = update

@@ -31,9 +31,9 @@ def cost(
 ) -> ProbeResult:
     """Count operations and measure time and memory of energy and forces, one structure at a time.
 
-    A model runs as it does in molecular dynamics: a plan with splines on the CPU, the potential
-    on a GPU. Operations and bytes are those of an ideal implementation in float32, see
-    `multiace.design.cost`.
+    A model runs as it does in molecular dynamics: as a plan with splines where its kernels have an
+    executor, otherwise as it is. Operations and bytes are those of an ideal implementation in
+    float32, see `multiace.design.cost`.
 
     Args:
         subject: what to look at.

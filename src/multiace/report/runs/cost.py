@@ -17,7 +17,7 @@ from multiace import __version__
 from multiace.checkpoint import replace_file
 from multiace.elements import sorted_elements
 from multiace.geometry import Structure, build_graph
-from multiace.plan import Plan
+from multiace.program import Plan, fastest
 from multiace.report.runs.predictions import FOLDER
 from multiace.report.runs.run import Run
 
@@ -46,8 +46,9 @@ class Speed:
 def measured_speed(run: Run, structures: Sequence[Structure]) -> Speed:
     """Time the model on the structure of median size; a time of this machine is kept.
 
-    The model computes as `ASECalculator` lets it: a plan with splined radial functions, on the CPU
-    with the threads of this process. Neighbours are not part of the time.
+    The model computes as in `ASECalculator`: as a plan with splined radial functions if its kernels
+    have an executor, on the CPU with the threads of this process. Neighbours are not part of the
+    time.
     """
     structure = sorted(structures, key=lambda s: s.n_atoms)[len(structures) // 2]
     threads, cpu = torch.get_num_threads(), processor()
@@ -76,13 +77,14 @@ def processor() -> str:
 def _time(run: Run, structure: Structure) -> float:
     """Return the median time of an evaluation, s."""
     potential = run.potential
-    plan = Plan(potential, elements=sorted_elements(set(structure.numbers.tolist())))
+    model = fastest(potential, elements=sorted_elements(set(structure.numbers.tolist())))
+    evaluate = model.evaluate if isinstance(model, Plan) else model
     graph = build_graph(structure, potential.cutoff, potential.elements).to(dtype=potential.dtype)
     times: list[float] = []
     with torch.no_grad():
-        plan.evaluate(graph)
+        evaluate(graph)
         while len(times) < REPEATS and sum(times) < SECONDS:
             start = time.perf_counter()
-            plan.evaluate(graph)
+            evaluate(graph)
             times.append(time.perf_counter() - start)
     return float(np.median(times))

@@ -20,7 +20,7 @@ from multiace.analysis.site_terms import terms_of_atoms
 from multiace.checkpoint import replace_file
 from multiace.elements import sorted_elements
 from multiace.geometry import Labels, Structure
-from multiace.plan import Plan
+from multiace.program import fastest
 from multiace.report.runs.run import Run
 
 FOLDER = "predictions"
@@ -49,11 +49,11 @@ def predicted_labels(
     stress = any(s.labels.stress is not None and s.volume is not None for s in structures)
 
     def compute() -> Arrays:
-        plan = Plan(run.potential, elements=_elements(structures), exact=True)
+        model = fastest(run.potential, elements=_elements(structures), exact=True)
         labels: list[Labels] = []
         for start in range(0, len(structures), CHUNK):
             progress(f"{run.name}: {what}", start / len(structures))
-            labels += predict(plan, structures[start : start + CHUNK], stress=stress)
+            labels += predict(model, structures[start : start + CHUNK], stress=stress)
         return _arrays_of(labels)
 
     found = _kept(run, f"labels stress={stress}", structures, compute)
