@@ -196,7 +196,7 @@ def source_digest() -> str | None:
     if not (folder / "entry_points.map").exists():
         return None
     files = [_CHECKOUT / "CMakeLists.txt", folder / "entry_points.map"]
-    files += [*folder.glob("*.cpp"), *folder.glob("*.h")]
+    files += [*folder.glob("*.cpp"), *folder.glob("*.h"), *folder.glob("include/*.h")]
     digests = sorted(hashlib.sha256(path.read_bytes()).hexdigest() for path in files)
     return hashlib.sha256("\n".join(digests).encode()).hexdigest()
 
