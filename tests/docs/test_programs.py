@@ -1,4 +1,4 @@
-"""What docs/programs.md promises: its example in C gives the numbers of Python, its tables are whole."""
+"""docs/programs.md: its example in C gives the numbers of Python, and its tables are complete."""
 
 from __future__ import annotations
 
