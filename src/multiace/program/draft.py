@@ -82,7 +82,7 @@ class Draft:
         lifetimes: dict[int, Lifetime] = dict.fromkeys((vectors, *whole), "whole")
         for operation in self.operations:
             if differentiable.intersection(operation.inputs):
-                differentiable.update(operation.outputs)
+                differentiable.update({*operation.outputs} - {ABSENT})
             if operation.layer == 0 and operation.name != "spline":
                 lifetimes.update(dict.fromkeys(operation.outputs, "whole"))
             if operation.name in _NONLINEAR:
@@ -90,6 +90,6 @@ class Draft:
                     if lifetimes.get(array) != "whole" and self._shapes[array][0] != "edges":
                         lifetimes[array] = "kept"
         return tuple(
-            Array(rows, width, lifetimes.get(n, "temporary"), n in differentiable - {ABSENT})
+            Array(rows, width, lifetimes.get(n, "temporary"), n in differentiable)
             for n, (rows, width) in enumerate(self._shapes)
         )
