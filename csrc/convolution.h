@@ -17,7 +17,7 @@
 extern "C" {
 
 struct MultiaceConvolution {
-  const int64_t* table;  // see multiace.kernels.cpu.convolution
+  const int64_t* table;  // words of a ConvolutionTable
   int64_t n_senders, n_receivers, n_edges, n_pairs, n_hidden, n_types;
   int64_t type_rows;  // rows of weights from one type to the next: n_hidden, or fewer where types share rows
   int64_t n_threads;

@@ -14,7 +14,7 @@
 namespace multiace {
 
 constexpr int kMostL = 6, kMostHarmonics = (kMostL + 1) * (kMostL + 1);
-constexpr double kTiny = 1e-30;  // of r^2, as in kernels.reference.edge_basis
+constexpr double kTiny = 1e-30;  // of r^2, as in kernels.operations.edge_basis
 
 constexpr int place(int l, int m) { return l * l + l + m; }
 

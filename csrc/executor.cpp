@@ -117,11 +117,11 @@ void Executor<T>::plan_layer(int64_t t) {
 
 // ---- binding ----------------------------------------------------------------------------------------------------------
 
-/// As many receivers as fit the cache with their arrays, 16 to 64; at least 64 where one layer is all there is. Small
-/// systems have several blocks for the threads.
+/// As many receivers as fit the cache with their arrays, 32 to 64, so that most pairs have both directions in one block;
+/// 64 where one layer is all there is. Small systems have several blocks for the threads.
 template <class T>
 int64_t Executor<T>::nodes_of_block(int64_t n_owned) const {
-  constexpr int64_t kFewest = 16, kMost = 64, kBytes = 3 << 17, kBlocks = 8;
+  constexpr int64_t kFewest = 32, kMost = 64, kBytes = 3 << 17, kBlocks = 8;
   if (program->n_layers == 1) return kMost;
   int64_t widest = 1;
   for (const Layer& layer : layers_) {
@@ -184,9 +184,8 @@ void Executor<T>::bind(const Sizes& sizes, const int64_t* species, const int64_t
 template <class T>
 void Executor<T>::run(const Blocks& blocks, const int64_t* species, const std::function<void(Visit<T>&)>& body,
                       const std::function<void(Visit<T>&)>* commit) {
-  constexpr int64_t kFewBlocks = 4;  // fewer are not worth a second thread
   const int64_t n_blocks = static_cast<int64_t>(blocks.size()), n_arrays = static_cast<int64_t>(program->arrays.size());
-  const int n = static_cast<int>(n_blocks < kFewBlocks ? 1 : std::min(n_threads, n_blocks));
+  const int n = static_cast<int>(std::max<int64_t>(1, std::min(n_threads, n_blocks)));
   std::atomic<int64_t> next{0}, committed{0};
   std::atomic<bool> failed{false};
   const auto work = [&](typename Governor::Stage* watch) {

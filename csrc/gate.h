@@ -11,7 +11,7 @@
 extern "C" {
 
 struct MultiaceGate {
-  const int64_t* table;  // see multiace.kernels.cpu.gate
+  const int64_t* table;  // words of a GateTable
   int64_t n_nodes, n_threads;
   const void *x, *cotangent, *x_dot;  // (nodes, dim_in), (nodes, dim_out), (nodes, dim_in)
   // Results; those that are null are not computed.

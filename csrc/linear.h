@@ -14,7 +14,7 @@
 extern "C" {
 
 struct MultiaceLinear {
-  const int64_t* table;  // see multiace.kernels.cpu.linear
+  const int64_t* table;  // words of a LinearTable
   int64_t n_nodes, n_elements, n_threads;
   int64_t accumulate;    // 1 to add to the result, 0 to overwrite it
   const int64_t* species;

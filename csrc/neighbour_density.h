@@ -1,11 +1,11 @@
-// rho_{i z k lm} = sum_{j in N(i), z_j = z} u_k(j -> i) Y_lm(j -> i) and its derivatives.
+// rho_{i z k lm} = sum_{j in N(i), z_ji = z} u_k(j -> i) Y_lm(j -> i), k in a range of each l, and its derivatives.
 //
 // | symbol | argument | shape |
 // |---|---|---|
-// | z_j | elements | (edges) |
-// | Y | harmonics | (edges, n_harmonics) |
-// | u | hidden | (pairs, n_hidden); the two directions of a pair share a row |
-// | rho | density | (nodes, n_harmonics, n_elements, n_hidden) |
+// | z_ji | edge_types | (edges) |
+// | Y | harmonics | (edges, lm) |
+// | u | hidden | (pairs, k); the two directions of a pair share a row |
+// | rho | density | (nodes, dim), lm after lm, each (types, k of the range of l) |
 #pragma once
 
 #include <cstdint>
@@ -13,8 +13,9 @@
 extern "C" {
 
 struct MultiaceNeighbourDensity {
-  int64_t n_nodes, n_edges, n_pairs, n_elements, n_harmonics, n_hidden, n_threads;
-  const int64_t *elements, *receivers;
+  const int64_t* table;  // words of a DensityTable
+  int64_t n_nodes, n_edges, n_pairs, n_threads;
+  const int64_t *edge_types, *receivers;
   const int64_t* pairs;  // row of u that each edge takes, or null: its own, n_pairs being n_edges
   const void *harmonics, *hidden, *cotangent;
   const void *harmonics_dot, *hidden_dot;  // each may be null: zero

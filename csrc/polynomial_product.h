@@ -6,7 +6,7 @@
 // | A | features | (nodes, components, channels) |
 // | w | weights | (elements, paths, channels) |
 // | z | species | (nodes), or null: one element |
-// | U, terms | table | see multiace.kernels.cpu.polynomial_product |
+// | U, terms | table | words of a ProductTable, packed |
 // | m | product | (nodes, rows, channels) |
 //
 // Dots are tangents: a `_dot` is the rate of change of an operand along one direction.

@@ -6,6 +6,8 @@
 #include <set>
 #include <utility>
 
+#include "errors.h"
+
 namespace multiace {
 namespace {
 
@@ -127,3 +129,12 @@ std::vector<int64_t> pack_product(const int64_t* words, int64_t) {
 }
 
 }  // namespace multiace
+
+int multiace_polynomial_product_pack(MultiacePolynomialProductPack* c) {
+  return multiace::error_code([&] {
+    const std::vector<int64_t> packed = multiace::pack_product(c->words, c->n_words);
+    c->n_packed = static_cast<int64_t>(packed.size());
+    if (c->packed) std::copy(packed.begin(), packed.end(), c->packed);
+    return multiace::kSuccess;
+  });
+}

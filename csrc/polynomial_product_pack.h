@@ -14,3 +14,15 @@ namespace multiace {
 std::vector<int64_t> pack_product(const int64_t* words, int64_t n_words);
 
 }  // namespace multiace
+
+extern "C" {
+
+struct MultiacePolynomialProductPack {
+  const int64_t* words;
+  int64_t n_words;
+  int64_t* packed;   // or null
+  int64_t n_packed;  // is set to the number of words of the packed form
+};
+
+int multiace_polynomial_product_pack(MultiacePolynomialProductPack*);
+}

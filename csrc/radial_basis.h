@@ -8,7 +8,7 @@
 // | e_n(x) u(r / r_c), or e_n(x) | basis | (rows, number) |
 // | u(r / r_c) | envelope | (rows); only where it is not on the basis |
 //
-// e_n and u are those of `RadialBasis` in multiace.kernels.reference.radial_basis.
+// e_n and u are those of `RadialBasis` in multiace.kernels.operations.radial_basis.
 #pragma once
 
 #include <cstdint>

@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from multiace.baseline import Baseline
-from multiace.design import Statistics
+from multiace.kernels.operations.repulsion import Repulsion
+from multiace.repulsion import zbl_table
 
 ELEMENTS = (1, 8)
 E0 = {"H": -13.605693122994, "O": -2041.8396812345678}
@@ -16,16 +17,15 @@ REPULSION = torch.tensor([0.5, 0.25, 0.125])
 
 
 def build(shift=0.0, scale=1.0, **fields):
-    statistics = Statistics(mean_neighbours=1.0, atomic_energies=E0, shift=shift, scale=scale)
     defaults = {
         "shifted": False,
         "scaled": True,
         "per_element": False,
         "trainable": False,
-        "zbl": "none",
+        "atomic_energies": E0,
         "dtype": torch.float32,
     }
-    return Baseline(ELEMENTS, statistics, **(defaults | fields))
+    return Baseline(ELEMENTS, shift=shift, scale=scale, **(defaults | fields))
 
 
 CONVERSIONS = {
@@ -58,7 +58,13 @@ def test_fixed_numbers_are_no_parameters_and_are_not_saved():
 @pytest.mark.parametrize("zbl", ["none", "outside", "inside"])
 @pytest.mark.parametrize("shifted", [False, True])
 def test_terms_are_named_in_the_order_of_their_columns(zbl, shifted):
-    baseline = build(shift=0.25, scale=2.0, shifted=shifted, zbl=zbl)
+    baseline = build(
+        shift=0.25,
+        scale=2.0,
+        shifted=shifted,
+        repulsion=None if zbl == "none" else Repulsion(zbl_table(ELEMENTS)),
+        repulsion_inside=zbl == "inside",
+    )
     columns = dict(
         zip(
             baseline.terms((1, 3)),
@@ -127,15 +133,5 @@ def test_numbers_that_do_not_fit_the_design_are_refused(fields, message):
 
 
 def test_an_element_without_e0_is_refused():
-    statistics = Statistics(mean_neighbours=1.0, atomic_energies={"H": -13.0})
     with pytest.raises(ValueError, match="atomic_energies has no number for O.*every element"):
-        Baseline(
-            ELEMENTS,
-            statistics,
-            shifted=False,
-            scaled=False,
-            per_element=False,
-            trainable=False,
-            zbl="none",
-            dtype=torch.float32,
-        )
+        build(atomic_energies={"H": -13.0})

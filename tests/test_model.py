@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 import torch
 from tests.kernels import loops
 from tests.laws.potentials import statistics
 from tests.laws.systems import CHIRAL, ELEMENTS, TRICLINIC
-from torch import nn
 
 from multiace.design import Design, Statistics
 from multiace.geometry import Structure, build_graph
 from multiace.kernels import dispatch
-from multiace.kernels.reference.edge_basis import EdgeBasis
+from multiace.kernels.operation import Function
+from multiace.kernels.tables import (
+    ConvolutionTable,
+    DensityTable,
+    GateTable,
+    LinearTable,
+    ProductTable,
+    RadialBasisTable,
+    RadialNetworkTable,
+)
 from multiace.potential import Potential
 from multiace.presets import PRESETS, nequip
 
@@ -24,88 +34,63 @@ def build(design, **fields):
     return Potential(design, ELEMENTS, statistics(design), dtype=torch.float64, **fields)
 
 
-class ConvolutionLoop(nn.Module):
-    def __init__(self, table):
-        super().__init__()
-        self.table = table
-
-    def forward(self, *tensors):
-        return loops.convolution(self.table, *tensors)
-
-
-class LinearLoop(nn.Module):
-    def __init__(self, irreps_in, irreps_out):
-        super().__init__()
-        self.irreps = irreps_in, irreps_out
-
-    def forward(self, x, weights, species, factors):
-        scaled = {irrep: weight * factors[irrep] for irrep, weight in weights.items()}
-        return loops.linear(*self.irreps, x, scaled, species)
+def linear_loop(x, weights, species, words, dim, n_elements):
+    table = LinearTable.decode(words)
+    parts = weights.split([n_elements * c * d for c, d in table.shapes.values()])
+    matrices = {
+        str(irrep): part.view(*(() if species is None else (n_elements,)), *shape)
+        for (irrep, shape), part in zip(table.shapes.items(), parts, strict=True)
+    }
+    return loops.linear(table.irreps_in, table.irreps_out, x, matrices, species)
 
 
-class ProductLoop(ConvolutionLoop):
-    def forward(self, *tensors):
-        return loops.polynomial_product(self.table, *tensors)
+def network_loop(basis, weights, biases, envelope, words, n_hidden):
+    table = RadialNetworkTable.decode(words)
+    shapes = list(pairwise(table.widths))
+    parts = weights.split([a * b for a, b in shapes])
+    matrices = [part.view(shape) for part, shape in zip(parts, shapes, strict=True)]
+    rows = biases.split(table.widths[1:]) if len(biases) else ()
+    factor = envelope if len(envelope) else None
+    return loops.radial_network(table.activation, basis, matrices, rows, factor)
 
 
-class RadialLoop(nn.Module):
-    def __init__(self, activation):
-        super().__init__()
-        self.activation = activation
-
-    def forward(self, basis, weights, biases, envelope, factors):
-        scaled = [weight * factor for weight, factor in zip(weights, factors, strict=True)]
-        return loops.radial_network(self.activation, basis, scaled, biases, envelope)
+def basis_loop(distances, argument, constants, words, on_basis):
+    table = RadialBasisTable.decode(words)
+    envelope = (table.envelope.kind, table.envelope.power)
+    x = argument if len(argument) else None
+    fixed = (table.family, table.cutoff, envelope, on_basis)
+    return loops.radial_basis(*fixed, distances, x, constants)
 
 
-class GateLoop(nn.Module):
-    def __init__(self, *fields):
-        super().__init__()
-        self.fields = fields
-
-    def forward(self, x):
-        return loops.gate(*self.fields, x)
+def density_loop(harmonics, hidden, types, receivers, pairs, words, n_nodes, dim):
+    table = DensityTable.decode(words)
+    return loops.neighbour_density(table, harmonics, hidden, types, receivers, n_nodes, pairs)
 
 
-class RadialBasisLoop(torch.nn.Module):
-    def __init__(self, family, number, cutoff, envelope, on):
-        super().__init__()
-        kind = (envelope.kind, envelope.power)
-        self.fields, self.on_basis = (family, cutoff, kind, on == "basis"), on == "basis"
-
-    def forward(self, distances, argument, constants):
-        basis, beside = loops.radial_basis(*self.fields, distances, argument, constants)
-        return basis, None if self.on_basis else beside
+def gate_loop(x, words, dim):
+    table = GateTable.decode(words)
+    irreps, activations = (table.irreps_in, table.irreps_out), (table.even, table.odd, table.gate)
+    return loops.gate(*irreps, *activations, x)
 
 
-class DensityLoop(torch.nn.Module):
-    def __init__(self, n_elements):
-        super().__init__()
-        self.n_elements = n_elements
-
-    def forward(self, harmonics, hidden, elements, receivers, n_nodes):
-        inputs = (harmonics, hidden, elements, receivers, n_nodes)
-        return loops.neighbour_density(self.n_elements, *inputs)
-
-
-LOOPS = dispatch.Kernels(
-    "loops",
-    "loops",
-    None,
-    edge_basis=EdgeBasis,
-    radial_basis=RadialBasisLoop,
-    convolution=ConvolutionLoop,
-    linear=LinearLoop,
-    polynomial_product=ProductLoop,
-    gate=GateLoop,
-    radial_network=RadialLoop,
-    neighbour_density=DensityLoop,
-)
+LOOPS = {
+    "radial_basis": basis_loop,
+    "convolution": lambda *x: loops.convolution(ConvolutionTable.decode(x[-2]), *x[:-2]),
+    "linear": linear_loop,
+    "polynomial_product": lambda a, w, species, words, dim: loops.polynomial_product(
+        ProductTable.decode(words), a, w, species
+    ),
+    "gate": gate_loop,
+    "radial_network": network_loop,
+    "neighbour_density": density_loop,
+}
 
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_any_implementation_of_the_kernels_gives_the_same_energies(preset, monkeypatch):
-    monkeypatch.setitem(dispatch._IMPLEMENTATIONS, "loops", lambda: LOOPS)
+    functions = {name: Function(loop) for name, loop in LOOPS.items()}
+    kernels = dispatch.Kernels("loops", "loops", None, functions)
+    monkeypatch.setitem(dispatch.BACKENDS, "loops", lambda: kernels)
     design = PRESETS[preset]("small", layers=2, channels=2, l_max=1, features_l_max=1)
     graph = build_graph(CHIRAL, design.cutoff, ELEMENTS)
     with torch.no_grad():
@@ -215,8 +200,8 @@ def test_paths_of_unequal_width_weigh_alike_if_the_design_says_so():
         design = Design(layers=2, channels={0: 5, 1: 2}, l_max=2, normalisation={"path": path})
         whole = build(design, prune=False)
         first = whole.model.layers[1].atomic_basis.after_pooling[0]
-        vectors = torch.zeros(9, first.kernel.irreps_in.dim, dtype=torch.float64)
-        start = first.kernel.irreps_in.channels[0]
+        vectors = torch.zeros(9, first.irreps_in.dim, dtype=torch.float64)
+        start = first.irreps_in.channels[0]
         vectors[:, start : start + 9] = torch.eye(9, dtype=torch.float64)  # m = -1
         return first(vectors, torch.zeros(9, dtype=torch.int64))[:, 5]
 

@@ -11,7 +11,8 @@ from scipy import constants
 
 from multiace.design.spec import ZBL
 from multiace.elements import SYMBOLS
-from multiace.repulsion import Repulsion
+from multiace.kernels.operations.repulsion import Repulsion
+from multiace.repulsion import zbl_table
 
 ELEMENTS = (1, 8, 29)
 BOHR = constants.physical_constants["Bohr radius"][0] * 1e10  # Å
@@ -36,11 +37,15 @@ def zbl(z_j, z_i, r):
     return COULOMB * z_i * z_j / r * phi * envelope
 
 
+def repulsion_of(elements, **constants):
+    return Repulsion(zbl_table(elements, **constants))
+
+
 def of_pair(j, i, distances):
     """Return the repulsion of atom i, which has one neighbour j at each distance."""
     r = torch.as_tensor(distances, dtype=torch.float64)
     n = len(r)
-    return Repulsion(ELEMENTS)(
+    return repulsion_of(ELEMENTS)(
         r,
         torch.full((n,), n),
         torch.arange(n),
@@ -64,7 +69,7 @@ def test_constants_are_those_given():
     d = r / (covalent_radii[z_i] + covalent_radii[z_j])
     envelope = 1 - 21 * d**5 + 35 * d**6 - 15 * d**7
     expected = 14.3996 * z_j * z_i / r * phi * envelope
-    found = Repulsion(ELEMENTS, **constants)(
+    found = repulsion_of(ELEMENTS, **constants)(
         torch.tensor([r, r], dtype=torch.float64),
         torch.tensor([1, 0]),
         torch.tensor([0, 1]),
@@ -75,7 +80,7 @@ def test_constants_are_those_given():
 
 def test_screening_and_end_are_those_given():
     phi = {"coefficients": (0.4, 0.3, 0.2, 0.1), "exponents": (4.0, 3.0, 2.0, 1.0)}
-    repulsion = Repulsion((8, 118), **phi, ends_at=2.0)  # 118 has no covalent radius
+    repulsion = repulsion_of((8, 118), **phi, ends_at=2.0)  # 118 has no covalent radius
     r = torch.tensor([0.7, 0.7, 2.0], dtype=torch.float64)
     found = repulsion(r, torch.tensor([1, 0, 1]), torch.tensor([0, 1, 2]), torch.tensor([0, 1, 1]))
     x = 0.7 / (0.8854 * BOHR / (8**0.23 + 118**0.23))
@@ -83,17 +88,15 @@ def test_screening_and_end_are_those_given():
     d = 0.7 / 2.0
     expected = COULOMB * 8 * 118 / 0.7 * screening * (1 - 28 * d**6 + 48 * d**7 - 21 * d**8) / 2
     assert found.tolist() == pytest.approx([expected, expected, 0.0], rel=CONSTANTS)
-    assert repulsion.reach == 2.0
+    assert repulsion.table.reach == 2.0
 
 
 def test_usual_constants_are_the_defaults_of_a_design():
-    usual, of_design = Repulsion(ELEMENTS), ZBL()
-    for name in ZBL.model_fields:
-        assert getattr(usual, name) == getattr(of_design, name)
+    assert zbl_table(ELEMENTS) == zbl_table(ELEMENTS, **ZBL().model_dump())
 
 
 def test_energies_of_several_neighbours_add_up():
-    repulsion = Repulsion(ELEMENTS)
+    repulsion = repulsion_of(ELEMENTS)
     r = torch.tensor([0.5, 0.7, 0.5, 0.9, 0.7, 0.9], dtype=torch.float64)
     senders, receivers = torch.tensor([1, 2, 0, 2, 0, 1]), torch.tensor([0, 0, 1, 1, 2, 2])
     species = torch.tensor([1, 0, 2])
@@ -126,10 +129,10 @@ def test_derivatives_of_the_repulsion_are_finite_differences():
 
 def test_covalent_radii_are_those_of_cordero_as_ase_has_them():
     elements = tuple(range(1, 97))
-    np.testing.assert_allclose(Repulsion(elements).half_ends, covalent_radii[1:97])
-    assert Repulsion((1, 55)).reach == pytest.approx(2 * covalent_radii[55])
+    np.testing.assert_allclose(zbl_table(elements).half_ends, covalent_radii[1:97])
+    assert zbl_table((1, 55)).reach == pytest.approx(2 * covalent_radii[55])
 
 
 def test_an_element_without_covalent_radius_is_refused():
     with pytest.raises(ValueError, match=f"none is known for {SYMBOLS[96]}. Set energy.zbl: none"):
-        Repulsion((1, 97))
+        zbl_table((1, 97))

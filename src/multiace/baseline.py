@@ -3,31 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, Literal
 
 import torch
 from jaxtyping import Float, Float64, Int
 from torch import Tensor, nn
 
-from multiace.design.statistics import Statistics
 from multiace.elements import symbol_of
-from multiace.repulsion import Repulsion
+from multiace.kernels.operations.repulsion import Repulsion
 
 
 class Baseline(nn.Module):
     """E_i = E0_z + shift_z + V_i + scale_z sum_t R_t, summed in float64 whatever the model's dtype.
 
-    V is the ZBL repulsion; `inside`, the scale multiplies it as it does the R_t.
+    V is the ZBL repulsion; with `repulsion_inside` the scale multiplies it as it does the R_t.
 
     Args:
         elements: atomic numbers of the model, sorted.
-        statistics: E0, shift and scale.
+        atomic_energies: E0 by element, eV.
+        shift: eV, one or by element.
+        scale: eV, one or by element.
         shifted: whether there is a shift.
         scaled: whether the scale is trained, if anything is.
         per_element: one shift and scale for each element.
         trainable: train shift and scale.
-        zbl: none, outside or inside.
-        zbl_constants: of `Repulsion`, where they are not the usual ones.
+        repulsion: V, or None.
+        repulsion_inside: whether the scale multiplies V.
         dtype: dtype of the trained numbers.
 
     Raises:
@@ -41,22 +41,25 @@ class Baseline(nn.Module):
     def __init__(
         self,
         elements: tuple[int, ...],
-        statistics: Statistics,
         *,
+        atomic_energies: Mapping[str, float],
+        shift: float | Mapping[str, float],
+        scale: float | Mapping[str, float],
         shifted: bool,
         scaled: bool,
         per_element: bool,
         trainable: bool,
-        zbl: Literal["none", "outside", "inside"],
-        zbl_constants: Mapping[str, Any] | None = None,
+        repulsion: Repulsion | None = None,
+        repulsion_inside: bool = False,
         dtype: torch.dtype,
     ) -> None:
         super().__init__()
         symbols = [symbol_of(number) for number in elements]
-        self.shifted, self.zbl = shifted, zbl
-        self.atomic_energies = _numbers("atomic_energies", statistics.atomic_energies, symbols)
-        for name, value in (("scale", statistics.scale), ("shift", statistics.shift)):
-            if isinstance(value, dict) and not per_element:
+        self.shifted = shifted
+        self.repulsion, self.repulsion_inside = repulsion, repulsion_inside
+        self.atomic_energies = _numbers("atomic_energies", atomic_energies, symbols)
+        for name, value in (("scale", scale), ("shift", shift)):
+            if isinstance(value, Mapping) and not per_element:
                 raise ValueError(
                     f"statistics.{name} has numbers for {', '.join(value)}, but the design has one "
                     "for all elements. Give one number, or set energy.per_element: true."
@@ -66,9 +69,6 @@ class Baseline(nn.Module):
             self.scale = nn.Parameter(self.scale.to(dtype))
         if trainable and shifted:
             self.shift = nn.Parameter(self.shift.to(dtype))
-        self.repulsion = None
-        if zbl != "none":
-            self.repulsion = Repulsion(elements, **(zbl_constants or {}))
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> Baseline:
         """Follow the model to its device, but keep E0, shift and scale in float64."""
@@ -107,8 +107,8 @@ class Baseline(nn.Module):
         if self.shifted:
             columns.append(self._of(self.shift, species))
         if repulsion is not None:
-            inside = self.zbl == "inside"
-            columns.append(repulsion.double() * scale if inside else repulsion.double())
+            v = repulsion.double()
+            columns.append(v * scale if self.repulsion_inside else v)
         columns.extend(readout.double() * scale for readout in readouts)
         return torch.stack(columns, dim=1)
 

@@ -11,6 +11,7 @@ import torch
 from jaxtyping import Float, Float64
 from torch import Tensor, nn
 
+from multiace.build import build_model
 from multiace.design import Design, Statistics
 from multiace.device import own_mode
 from multiace.geometry.graph import Graph
@@ -18,7 +19,6 @@ from multiace.initialisation import Initialisation
 from multiace.kernels.dispatch import select_kernels
 from multiace.kernels.segment_sum import segment_sum
 from multiace.layer.layer import Layer
-from multiace.model import Model
 from multiace.one_particle.radial_grid import RadialGrid
 
 SHORTEST = 0.5
@@ -102,7 +102,7 @@ class Potential(nn.Module):
         self.design, self.elements, self.statistics = design, tuple(elements), statistics
         self.pruned = prune
         self.kernels = select_kernels(kernels, device)
-        self.model = Model(
+        self.model = build_model(
             design, self.elements, statistics, self.kernels, initial, prune=prune
         ).to(device=device, dtype=dtype)
 

@@ -163,17 +163,19 @@ def radial_network(activation, basis, weights, biases, envelope):
     return torch.stack(rows)
 
 
-def neighbour_density(n_elements, harmonics, hidden, elements, receivers, n_nodes, pairs=None):
+def neighbour_density(table, harmonics, hidden, edge_types, receivers, n_nodes, pairs=None):
     rows = range(len(receivers)) if pairs is None else pairs.tolist()
-    n_harmonics, n_hidden = harmonics.shape[1], hidden.shape[1]
     rho = [
         [
-            [torch.zeros(n_hidden, dtype=hidden.dtype) for _ in range(n_elements)]
-            for _ in range(n_harmonics)
+            [torch.zeros(n, dtype=hidden.dtype) for _ in range(table.n_types)]
+            for l, (_, n) in enumerate(table.ranges)
+            for _ in range(2 * l + 1)
         ]
         for _ in range(n_nodes)
     ]
-    for e, (z, i) in enumerate(zip(elements.tolist(), receivers.tolist(), strict=True)):
-        for lm in range(n_harmonics):
-            rho[i][lm][z] = rho[i][lm][z] + harmonics[e, lm] * hidden[rows[e]]
+    for e, (z, i) in enumerate(zip(edge_types.tolist(), receivers.tolist(), strict=True)):
+        for l, (first, n) in enumerate(table.ranges):
+            for lm in range(l**2, (l + 1) ** 2):
+                u = hidden[rows[e], first : first + n]
+                rho[i][lm][z] = rho[i][lm][z] + harmonics[e, lm] * u
     return torch.stack([torch.cat([torch.cat(row) for row in node]) for node in rho])

@@ -30,7 +30,7 @@ class _Recorder(TorchDispatchMode):
         self.calls: dict[str, tuple] = {}
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        if func.namespace == "multiace" and func.name() not in self.calls:
+        if func.namespace == "multiace_cpu" and func.name() not in self.calls:
             kept = with_tensors(lambda a: a.detach().clone(), args)
             self.calls[func.name()] = (func, kept)
         return func(*args, **(kwargs or {}))

@@ -14,7 +14,7 @@ from tests.kernels.comparison import (
     random,
 )
 
-from multiace.kernels.reference.convolution import Convolution, radial_functions
+from multiace.kernels.operations.convolution import Convolution, radial_functions
 from multiace.kernels.tables import ConvolutionTable
 from multiace.o3.harmonics import spherical_harmonics
 from multiace.o3.irreps import Irrep, Irreps

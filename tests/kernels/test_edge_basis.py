@@ -14,7 +14,8 @@ from tests.kernels.comparison import (
     random,
 )
 
-from multiace.kernels.reference.edge_basis import EdgeBasis
+from multiace.kernels.operations.edge_basis import EdgeBasis
+from multiace.kernels.tables import EdgeBasisTable
 
 
 def real_harmonics(l_max, vectors):
@@ -36,7 +37,7 @@ def real_harmonics(l_max, vectors):
 @pytest.mark.parametrize("layout", [lambda x: x, non_contiguous], ids=["contiguous", "strided"])
 def test_distances_and_harmonics_are_those_of_scipy(kernels, dtype, n_edges, l_max, layout):
     vectors = random(n_edges, 3)
-    distances, harmonics = kernels.edge_basis(l_max)(layout(vectors.to(dtype)))
+    distances, harmonics = kernels.edge_basis(EdgeBasisTable(l_max))(layout(vectors.to(dtype)))
     assert_close(distances, torch.linalg.norm(vectors, dim=1).to(dtype))
     expected = torch.from_numpy(real_harmonics(l_max, vectors.numpy()))
     assert_close(harmonics, expected.to(dtype))
@@ -48,14 +49,16 @@ def test_derivatives_of_the_edge_basis_are_finite_differences_on_every_axis(kern
     vectors[0] = 0.0
     vectors[0, axis] = -1.7  # where polar coordinates have their poles
     vectors.requires_grad_()
-    assert torch.autograd.gradcheck(kernels.edge_basis(3), vectors)
-    assert torch.autograd.gradgradcheck(kernels.edge_basis(3), vectors, fast_mode=True)
+    assert torch.autograd.gradcheck(kernels.edge_basis(EdgeBasisTable(3)), vectors)
+    assert torch.autograd.gradgradcheck(
+        kernels.edge_basis(EdgeBasisTable(3)), vectors, fast_mode=True
+    )
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_an_edge_of_no_length_has_finite_derivatives(kernels, dtype):
     vectors = torch.zeros(1, 3, dtype=dtype, requires_grad=True)
-    distances, harmonics = kernels.edge_basis(2)(vectors)
+    distances, harmonics = kernels.edge_basis(EdgeBasisTable(2))(vectors)
     (gradient,) = torch.autograd.grad(distances.sum() + harmonics[:, :1].sum(), vectors)
     assert gradient.isfinite().all()
 
@@ -65,13 +68,17 @@ def test_an_edge_of_no_length_has_finite_derivatives(kernels, dtype):
 @pytest.mark.parametrize("l_max", [0, 1, 4, 6])
 def test_derivatives_of_the_edge_basis_are_those_of_its_definition(kernels, dtype, n_edges, l_max):
     vectors = random(n_edges, 3, dtype=dtype)
-    functions = [partial(flat_outputs, of(l_max)) for of in (kernels.edge_basis, EdgeBasis)]
+    functions = [
+        partial(flat_outputs, of(EdgeBasisTable(l_max))) for of in (kernels.edge_basis, EdgeBasis)
+    ]
     assert_same_to_order(2, *functions, [vectors / vectors.norm(dim=1, keepdim=True)])
 
 
 @pytest.mark.parametrize("output", [0, 1])
 def test_third_derivatives_of_each_output(kernels, output):
-    functions = [partial(cube, of(3), output) for of in (kernels.edge_basis, EdgeBasis)]
+    functions = [
+        partial(cube, of(EdgeBasisTable(3)), output) for of in (kernels.edge_basis, EdgeBasis)
+    ]
     assert_same_to_order(3, *functions, [random(3, 3)])
 
 

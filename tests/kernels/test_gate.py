@@ -15,6 +15,7 @@ from tests.kernels.comparison import (
 )
 
 from multiace.activation import Activation
+from multiace.kernels.tables import GateTable
 from multiace.o3.irreps import Irrep, Irreps
 
 # name -> irreps of the input, irreps of the output
@@ -32,7 +33,7 @@ EVEN, ODD, GATING = (Activation.of(name) for name in ("silu", "tanh", "sigmoid")
 
 def build(kernels, name):
     irreps_in, irreps_out = (Irreps.parse(text) for text in GATES[name])
-    kernel = kernels.gate(irreps_in, irreps_out, EVEN, ODD, GATING)
+    kernel = kernels.gate(GateTable(irreps_in, irreps_out, EVEN, ODD, GATING))
     return kernel, partial(loops.gate, irreps_in, irreps_out, EVEN, ODD, GATING), irreps_in.dim
 
 
@@ -90,7 +91,7 @@ def test_activations_are_exact_to_rounding_everywhere(kernels, dtype, name):
     x = torch.cat([wide, torch.tensor(EXTREMES, dtype=torch.float64)]).to(dtype).unsqueeze(0)
     scalars = Irreps.of(x.shape[1], [Irrep(0, 1)])
     plain = Activation(name, 1.0)
-    found = kernels.gate(scalars, scalars, plain, plain, plain)(x)
+    found = kernels.gate(GateTable(scalars, scalars, plain, plain, plain))(x)
     expected = plain(x.double())
     tiny = torch.finfo(dtype).tiny * x.double().abs().clamp(min=1.0)  # e^x may underflow
     assert ((found - expected).abs() <= ROUNDING[dtype] * expected.abs() + tiny).all()
@@ -101,5 +102,5 @@ def test_activations_pass_on_what_is_not_finite(kernels, name):
     x = torch.tensor([[torch.nan, torch.inf, -torch.inf, 1.0]])
     scalars = Irreps.of(4, [Irrep(0, 1)])
     plain = Activation(name, 1.0)
-    found = kernels.gate(scalars, scalars, plain, plain, plain)(x)
+    found = kernels.gate(GateTable(scalars, scalars, plain, plain, plain))(x)
     torch.testing.assert_close(found, plain(x), equal_nan=True)

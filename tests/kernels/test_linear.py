@@ -14,6 +14,7 @@ from tests.kernels.compiled import needs_compiled
 
 from multiace.kernels.cpu.library import KernelLibraryError
 from multiace.kernels.dispatch import select_kernels
+from multiace.kernels.tables import LinearTable
 from multiace.o3.irreps import Irreps
 
 # name -> irreps of x, irreps of y
@@ -40,7 +41,7 @@ def build(kernels, name, n_nodes, dtype, species):
         for channels, irrep in irreps_out.entries
         if irrep in width
     ]
-    map_ = kernels.linear(irreps_in, irreps_out)
+    map_ = kernels.linear(LinearTable(irreps_in, irreps_out))
     factors = {irrep: 1.5 - n for n, irrep in enumerate(irreps)}
 
     def kernel(x, *w):
@@ -63,7 +64,10 @@ def test_linear_map_mixes_the_channels_of_each_irrep(kernels, dtype, name, speci
 
 def test_without_factors_matrices_are_taken_as_they_are(kernels):
     irreps = Irreps.parse("2x0e+3x1o")
-    map_, x = kernels.linear(irreps, irreps), random(4, irreps.dim, dtype=torch.float64)
+    map_, x = (
+        kernels.linear(LinearTable(irreps, irreps)),
+        random(4, irreps.dim, dtype=torch.float64),
+    )
     weights = {"0e": torch.eye(2).double(), "1o": torch.eye(3).double()}
     assert torch.equal(map_(x, weights), x)
 

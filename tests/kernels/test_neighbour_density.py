@@ -14,7 +14,7 @@ from tests.kernels.comparison import (
     random,
 )
 
-from multiace.kernels.tables import ConvolutionTable
+from multiace.kernels.tables import ConvolutionTable, DensityTable
 from multiace.layer.species_pooling import SpeciesPooling, pools_by_species
 from multiace.o3.irreps import Irrep, Irreps
 from multiace.one_particle.basis import Edges
@@ -33,15 +33,19 @@ def build_case(graph, dtype, n_hidden=5):
     n_nodes, elements, receivers = GRAPHS[graph]
     tensors = random(len(elements), 4, dtype=dtype), random(len(elements), n_hidden, dtype=dtype)
     indices = {
-        "elements": torch.tensor(elements, dtype=torch.int64),
+        "edge_types": torch.tensor(elements, dtype=torch.int64),
         "receivers": torch.tensor(receivers, dtype=torch.int64),
         "n_nodes": n_nodes,
     }
     return tensors, indices
 
 
-def loop_of(indices):
-    return partial(loops.neighbour_density, N_ELEMENTS, **indices)
+def table_of(tensors, l_max=1):
+    return DensityTable.full(l_max, N_ELEMENTS, tensors[1].shape[1])
+
+
+def loop_of(tensors, indices):
+    return partial(loops.neighbour_density, table_of(tensors), **indices)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -49,16 +53,16 @@ def loop_of(indices):
 @pytest.mark.parametrize("n_hidden", [1, 5, 16, 19])
 def test_density_is_the_sum_over_edges_by_element(kernels, dtype, graph, n_hidden):
     tensors, indices = build_case(graph, dtype, n_hidden)
-    kernel = partial(kernels.neighbour_density(N_ELEMENTS), **indices)
-    assert_same_to_second_order(kernel, loop_of(indices), tensors)
+    kernel = partial(kernels.neighbour_density(table_of(tensors)), **indices)
+    assert_same_to_second_order(kernel, loop_of(tensors, indices), tensors)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_density_takes_inputs_that_are_not_contiguous(kernels, dtype):
     tensors, indices = build_case("typical", dtype)
-    kernel = partial(kernels.neighbour_density(N_ELEMENTS), **indices)
+    kernel = partial(kernels.neighbour_density(table_of(tensors)), **indices)
     inputs = [non_contiguous(tensor) for tensor in tensors]
-    assert_same_to_second_order(kernel, loop_of(indices), inputs)
+    assert_same_to_second_order(kernel, loop_of(tensors, indices), inputs)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -66,21 +70,41 @@ def test_density_takes_inputs_that_are_not_contiguous(kernels, dtype):
 def test_edges_of_a_pair_share_hidden_features(kernels, dtype, pairs):
     (harmonics, hidden), indices = build_case("typical", dtype, 19)
     indices["pairs"] = torch.tensor(pairs)
-    kernel = partial(kernels.neighbour_density(N_ELEMENTS), **indices)
     tensors = (harmonics, hidden[: max(pairs) + 1])
-    assert_same_to_second_order(kernel, loop_of(indices), tensors)
+    kernel = partial(kernels.neighbour_density(table_of(tensors)), **indices)
+    assert_same_to_second_order(kernel, loop_of(tensors, indices), tensors)
+
+
+RANGES = {
+    "one range, not all": ((2, 17), (2, 17), (2, 17)),
+    "some for several l": ((0, 19), (0, 19), (3, 9)),
+    "nested": ((0, 19), (1, 16), (4, 5)),
+    "none for one l": ((0, 4), (0, 0), (15, 4)),
+}
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("ranges", RANGES)
+@pytest.mark.parametrize("pairs", [None, [0, 1, 2, 0, 3, 1, 3, 2]])
+def test_each_l_has_a_range_of_hidden_features(kernels, dtype, ranges, pairs):
+    _, indices = build_case("typical", dtype)
+    table = DensityTable(2, N_ELEMENTS, RANGES[ranges], 19)
+    tensors = random(8, 9, dtype=dtype), random(8, 19, dtype=dtype)
+    indices["pairs"] = None if pairs is None else torch.tensor(pairs)
+    kernel = partial(kernels.neighbour_density(table), **indices)
+    assert_same_to_second_order(kernel, partial(loops.neighbour_density, table, **indices), tensors)
 
 
 def test_a_pair_that_there_is_not_is_refused(compiled):
     tensors, indices = build_case("one_edge", torch.float32)
     with pytest.raises(IndexError, match="outside its range"):
-        compiled.neighbour_density(N_ELEMENTS)(*tensors, **indices, pairs=torch.tensor([1]))
+        compiled.neighbour_density(table_of(tensors))(*tensors, **indices, pairs=torch.tensor([1]))
 
 
 def test_third_derivatives_of_the_density_are_those_of_the_loop(kernels):
     tensors, indices = build_case("typical", torch.float64, 2)
-    kernel = partial(kernels.neighbour_density(N_ELEMENTS), **indices)
-    assert_same_to_order(3, kernel, loop_of(indices), tensors)
+    kernel = partial(kernels.neighbour_density(table_of(tensors)), **indices)
+    assert_same_to_order(3, kernel, loop_of(tensors, indices), tensors)
 
 
 @pytest.mark.parametrize("element", [-1, N_ELEMENTS])
@@ -88,9 +112,9 @@ def test_an_element_that_there_is_not_is_refused(kernels, element):
     if kernels.name != "cpu":
         pytest.skip("PyTorch checks indices itself")
     tensors, indices = build_case("one_edge", torch.float32)
-    indices["elements"] = torch.tensor([element])
+    indices["edge_types"] = torch.tensor([element])
     with pytest.raises(IndexError, match="outside its range"):
-        kernels.neighbour_density(N_ELEMENTS)(*tensors, **indices)
+        kernels.neighbour_density(table_of(tensors))(*tensors, **indices)
 
 
 @pytest.mark.parametrize("species", ["none", "sender", "receiver", "pair"])

@@ -14,6 +14,7 @@ from tests.kernels.comparison import (
 
 from multiace.envelope import Envelope
 from multiace.kernels.dispatch import select_kernels
+from multiace.kernels.tables import RadialBasisTable
 
 CUTOFF = 3.0
 FAMILIES = ["bessel", "chebyshev", "gaussian"]
@@ -30,7 +31,8 @@ def build(kernels, family, envelope, case, n_rows, number=4, dtype=torch.float64
     on_basis, transformed = CASES[case]
     kind, power = ENVELOPES[envelope]
     where = "basis" if on_basis else "weights"
-    module = kernels.radial_basis(family, number, CUTOFF, Envelope(kind, power), where)
+    table = RadialBasisTable(family, number, CUTOFF, Envelope(kind, power), where)
+    module = kernels.radial_basis(table)
     loop = partial(loops.radial_basis, family, CUTOFF, ENVELOPES[envelope], on_basis)
 
     def of(function):
@@ -107,7 +109,7 @@ def test_no_distance_gives_nothing(kernels, case):
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_high_frequencies_keep_their_precision(kernels, dtype):
     """Sine and cosine of up to 200, to the rounding of their argument."""
-    module = kernels.radial_basis("bessel", 64, CUTOFF, Envelope(), "weights")
+    module = kernels.radial_basis(RadialBasisTable("bessel", 64, CUTOFF, Envelope(), "weights"))
     r = torch.linspace(0.1, CUTOFF, 97, dtype=dtype).requires_grad_()
     k = torch.pi * torch.arange(1, 65, dtype=dtype)
     found = module(r, None, k)[0]
@@ -122,6 +124,6 @@ def test_high_frequencies_keep_their_precision(kernels, dtype):
 
 
 def test_numbers_of_two_dtypes_are_refused(compiled):
-    module = compiled.radial_basis("bessel", 2, CUTOFF, Envelope(), "basis")
+    module = compiled.radial_basis(RadialBasisTable("bessel", 2, CUTOFF, Envelope(), "basis"))
     with pytest.raises(TypeError, match="float32, torch.float64 together"):
         module(torch.ones(3), None, torch.ones(2).double())

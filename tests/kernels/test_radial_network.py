@@ -16,6 +16,7 @@ from tests.kernels.comparison import (
 
 from multiace.activation import Activation
 from multiace.kernels.dispatch import select_kernels
+from multiace.kernels.tables import RadialNetworkTable
 
 # name -> number of basis functions and widths of the layers, biases, envelope
 NETWORKS = {
@@ -51,7 +52,7 @@ def build(kernels, name, n_edges, dtype=torch.float64, activation="silu"):
 
     inputs = [random(n_edges, widths[0], dtype=dtype), *weights, *biases, *envelope]
     loop = partial(scaled_loop, function)
-    return of(kernels.radial_network(function)), of(loop), inputs
+    return of(kernels.radial_network(RadialNetworkTable(widths, function))), of(loop), inputs
 
 
 @pytest.mark.parametrize("dtype", DTYPES)
@@ -91,7 +92,10 @@ def test_features_of_no_edges(kernels):
 
 def test_without_layers_and_envelope_the_features_are_the_basis(kernels):
     basis = random(3, 4)
-    assert kernels.radial_network(Activation.of("silu"))(basis, [], [], None) is basis
+    assert (
+        kernels.radial_network(RadialNetworkTable((4,), Activation.of("silu")))(basis, [], [], None)
+        is basis
+    )
 
 
 def test_derivatives_of_the_hidden_features_are_finite_differences(kernels):

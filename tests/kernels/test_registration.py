@@ -5,11 +5,11 @@ import torch
 from tests.kernels.compiled import needs_compiled
 from tests.kernels.recording import recorded_calls, with_tensors
 
-from multiace.kernels.cpu.differentiable import _refuse
+from multiace.kernels.operation import Namespace
 
 pytestmark = needs_compiled
 OPERATIONS = [
-    f"multiace::{name}{suffix}"
+    f"multiace_cpu::{name}{suffix}"
     for name in (
         "convolution",
         "edge_basis",
@@ -21,7 +21,7 @@ OPERATIONS = [
         "radial_network",
     )
     for suffix in ("", "_backward", "_double_backward")
-] + ["multiace::flat_weights", "multiace::flat_weights_backward"]
+] + ["multiace_cpu::flat_weights", "multiace_cpu::flat_weights_backward"]
 
 
 def test_these_are_the_operations_that_models_call():
@@ -56,5 +56,6 @@ def test_operations_are_differentiable_in_traced_programs(name):
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_tensors_of_a_gpu_are_refused_in_words(name):
     assert torch._C._dispatch_has_kernel_for_dispatch_key(name, "CUDA")
-    with pytest.raises(ValueError, match="compute on the CPU, got tensors on meta.*Load or build"):
-        _refuse([torch.empty(2, device="meta")], 3, torch.empty(2))
+    namespace = Namespace(f"refusing_{name.partition('::')[2]}", "cpu")
+    with pytest.raises(ValueError, match="compute on cpu, got tensors on meta.*Load or build"):
+        namespace._refuse([torch.empty(2, device="meta")], 3, torch.empty(2))

@@ -33,7 +33,6 @@ def threads():
 @pytest.fixture(scope="module")
 def arguments():
     table = build_table("unequal_channels")
-    kernel = convolution.Convolution(table)
     random = torch.Generator().manual_seed(0)
     sizes = (
         (N_NODES, table.irreps_in.dim),
@@ -45,17 +44,17 @@ def arguments():
     ends = torch.randint(0, N_NODES, (2, N_EDGES), generator=random)
     receivers = ends[1].sort().values
     pairs = torch.randperm(N_EDGES, generator=random) % N_PAIRS
-    return (*tensors, None, ends[0], receivers, pairs, kernel.words, table.irreps_out.dim)
+    return (*tensors, None, ends[0], receivers, pairs, table.encoding, table.irreps_out.dim)
 
 
 def compute(arguments):
     """The value, the gradients and their tangents, as one list."""
     inputs, constants = arguments[:4], arguments[4:]
-    (value,) = convolution._forward(*arguments)
+    (value,) = convolution.PASSES.forward(*arguments)
     cotangent = torch.cos(value)
-    first = convolution._backward([True] * 4, cotangent, *arguments)
+    first = convolution.PASSES.backward([True] * 4, cotangent, *arguments)
     dots = [torch.sin(x) for x in inputs]
-    second = convolution._double_backward([True] * 5, *dots, cotangent, *inputs, *constants)
+    second = convolution.PASSES.double_backward([True] * 5, *dots, cotangent, *inputs, *constants)
     return [value, *first, *second]
 
 
@@ -72,16 +71,16 @@ def test_every_run_gives_the_same_bits(arguments, n_threads):
 
 def test_values_do_not_depend_on_the_number_of_threads(arguments):
     torch.set_num_threads(1)
-    (alone,) = convolution._forward(*arguments)
+    (alone,) = convolution.PASSES.forward(*arguments)
     torch.set_num_threads(5)
-    (together,) = convolution._forward(*arguments)
+    (together,) = convolution.PASSES.forward(*arguments)
     assert torch.equal(alone, together)
 
 
 def test_as_many_threads_work_as_torch_has(arguments):
     def after(n_threads: int) -> int:
         torch.set_num_threads(n_threads)
-        convolution._forward(*arguments)
+        convolution.PASSES.forward(*arguments)
         return len(os.listdir("/proc/self/task"))
 
     six = after(6)
@@ -97,12 +96,12 @@ def test_threads_that_a_job_does_not_need_sleep_on(arguments):
         return found
 
     torch.set_num_threads(12)
-    convolution._forward(*arguments)
+    convolution.PASSES.forward(*arguments)
     torch.set_num_threads(2)
     time.sleep(0.2)  # until those of the first job have gone to sleep
     before = switches()
     for _ in range(200):
-        convolution._forward(*arguments)
+        convolution.PASSES.forward(*arguments)
         time.sleep(0.001)
     after = switches()
     woken = [thread for thread in before if after[thread] - before[thread] > 20]
@@ -158,7 +157,7 @@ def test_a_forked_process_computes_with_threads_of_its_own(arguments):
         warnings.simplefilter("ignore", DeprecationWarning)  # forking with threads is the point
         child = os.fork()
     if child == 0:
-        (value,) = convolution._forward(*arguments)
+        (value,) = convolution.PASSES.forward(*arguments)
         os._exit(0 if torch.equal(value, expected[0]) else 1)
     for _ in range(600):
         finished, status = os.waitpid(child, os.WNOHANG)

@@ -6,7 +6,8 @@ import torch
 from multiace.envelope import Envelope
 from multiace.geometry import Pairs
 from multiace.kernels.dispatch import REFERENCE
-from multiace.kernels.reference.edge_basis import EdgeBasis
+from multiace.kernels.operations.edge_basis import EdgeBasis
+from multiace.kernels.tables import EdgeBasisTable
 from multiace.one_particle.basis import EdgeFunctions
 from multiace.one_particle.radial import AgnesiTransform, RadialBasis
 
@@ -25,7 +26,7 @@ def functions(envelope="cosine", on="basis", l_max=1, transform=None):
         trainable=False,
         dtype=torch.float64,
     )
-    return EdgeFunctions(EdgeBasis(l_max), basis, CUTOFF, transform)
+    return EdgeFunctions(EdgeBasis(EdgeBasisTable(l_max)), basis, CUTOFF, transform)
 
 
 def bessel(x):

@@ -12,11 +12,11 @@ from scipy.integrate import quad
 from scipy.special import eval_chebyt
 
 from multiace.activation import Activation
+from multiace.build import build_model
 from multiace.design import Design, Statistics
 from multiace.envelope import Envelope
 from multiace.initialisation import Initialisation
 from multiace.kernels.dispatch import REFERENCE, select_kernels
-from multiace.model import Model
 from multiace.one_particle.radial import AgnesiTransform, RadialBasis, RadialNetwork
 
 CUTOFF = 4.5
@@ -264,7 +264,8 @@ def test_radial_functions_do_not_vanish_inside_the_cutoff():
 def two_elements(design):
     """Return the model of a design for H and He."""
     statistics = Statistics(mean_neighbours=2.0, atomic_energies={"H": 0.0, "He": 0.0})
-    return Model(design, (1, 2), statistics, select_kernels("reference"), Initialisation(seed=0))
+    parts = (select_kernels("reference"), Initialisation(seed=0))
+    return build_model(design, (1, 2), statistics, *parts)
 
 
 def radial_functions(model, distances, biases):

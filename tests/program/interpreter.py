@@ -7,17 +7,17 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from multiace.envelope import Envelope
 from multiace.geometry import Pairs
-from multiace.kernels.reference.convolution import Convolution, radial_functions
-from multiace.kernels.reference.edge_basis import EdgeBasis
-from multiace.kernels.reference.gate import Gate
-from multiace.kernels.reference.linear import Linear
-from multiace.kernels.reference.polynomial_product import PolynomialProduct
-from multiace.kernels.reference.radial_basis import RadialBasis
-from multiace.kernels.reference.radial_network import RadialNetwork
+from multiace.kernels.operations.convolution import Convolution, radial_functions
+from multiace.kernels.operations.edge_basis import EdgeBasis
+from multiace.kernels.operations.gate import Gate
+from multiace.kernels.operations.linear import Linear
+from multiace.kernels.operations.norm import Norm
+from multiace.kernels.operations.polynomial_product import PolynomialProduct
+from multiace.kernels.operations.radial_basis import RadialBasis
+from multiace.kernels.operations.radial_network import RadialNetwork
+from multiace.kernels.operations.repulsion import Repulsion
 from multiace.kernels.segment_sum import segment_sum
-from multiace.layer.nonlinearity import Norm
 from multiace.layer.update import Select
 from multiace.program.program import ABSENT, Operation, Program
 
@@ -70,7 +70,7 @@ class Interpreter:
         return segment_sum(of_edge, self.receivers, len(self.species))
 
     def edge_basis(self, operation, vectors):
-        distances, harmonics = EdgeBasis(operation.table.l_max)(vectors)
+        distances, harmonics = EdgeBasis(operation.table)(vectors)
         return distances[:, None], harmonics
 
     def agnesi(self, operation, r):
@@ -80,10 +80,8 @@ class Interpreter:
         return ((1 / (1 + t.a * x**t.q / (1 + x ** (t.q - t.p))))[:, None],)
 
     def radial_basis(self, operation, r, argument, constants):
-        t = operation.table
-        module = RadialBasis(t.family, t.number, t.cutoff, t.envelope, t.envelope_on)
         x = None if argument is None else argument[:, 0]
-        basis, envelope = module(r[self.pairs.edge, 0], x, constants)
+        basis, envelope = RadialBasis(operation.table)(r[self.pairs.edge, 0], x, constants)
         return basis, None if envelope is None else envelope[:, None]
 
     def radial_network(self, operation, basis, envelope, weights, biases):
@@ -93,7 +91,7 @@ class Interpreter:
         matrices = [w.view(shape) for w, shape in zip(of_layers, shapes, strict=True)]
         rows = () if biases is None else biases.split(list(widths[1:]))
         factor = None if envelope is None else envelope[:, 0]
-        return (RadialNetwork(operation.table.activation)(basis, matrices, rows, factor),)
+        return (RadialNetwork(operation.table)(basis, matrices, rows, factor),)
 
     def spline(self, operation, r, coefficients, types):
         t = operation.table
@@ -147,27 +145,21 @@ class Interpreter:
             for (i, shape), part in zip(t.shapes.items(), parts, strict=True)
         }
         species = self.species if n_copies > 1 else torch.zeros_like(self.species)
-        return (Linear(t.irreps_in, t.irreps_out)(x, matrices, species),)
+        return (Linear(t)(x, matrices, species),)
 
     def polynomial_product(self, operation, a, weights):
         species = self.species if len(weights) > 1 else None
         return (PolynomialProduct(operation.table).to(a.dtype)(a, weights, species),)
 
     def gate(self, operation, x):
-        t = operation.table
-        return (Gate(t.irreps_in, t.irreps_out, t.even, t.odd, t.gate)(x),)
+        return (Gate(operation.table)(x),)
 
     def norm(self, operation, x):
-        return (Norm(operation.table.irreps, operation.table.even, operation.table.odd)(x),)
+        return (Norm(operation.table)(x),)
 
     def select(self, operation, x):
         return (Select(operation.table.irreps_in, operation.table.irreps_out)(x),)
 
     def repulsion(self, operation, r):
-        t, r = operation.table, r[:, 0]
-        charges, ends = (r.new_tensor(x)[self.species] for x in (t.charges, t.half_ends))
-        (z_j, z_i), (r_j, r_i) = ((x[self.senders], x[self.receivers]) for x in (charges, ends))
-        x = r * (z_i**t.power + z_j**t.power) / t.length
-        phi = sum(c * torch.exp(-k * x) for c, k in zip(t.coefficients, t.exponents, strict=True))
-        u = Envelope("polynomial", t.envelope_power)(r / (r_j + r_i))
-        return (self._nodes((0.5 * t.coulomb * z_i * z_j / r * phi * u)[:, None]),)
+        module = Repulsion(operation.table).to(r.dtype)
+        return (module(r[:, 0], self.senders, self.receivers, self.species)[:, None],)

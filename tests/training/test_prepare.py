@@ -12,7 +12,8 @@ from tests.training import tiny
 from multiace.data import DataError, DataErrors, Selection
 from multiace.elements import ElementError
 from multiace.geometry import Labels, Structure, build_graph
-from multiace.repulsion import Repulsion
+from multiace.kernels.operations.repulsion import Repulsion
+from multiace.repulsion import zbl_table
 from multiace.training import train
 from multiace.training.examples import collate, make_example
 from multiace.training.prepare import make_data, read_sets, statistics_of, summary
@@ -176,7 +177,7 @@ def test_the_identity_of_data_depends_on_everything_trained_on(tmp_path, change)
 def test_statistics_leave_out_the_repulsion_that_the_model_adds_itself(tmp_path):
     config = tiny.config(tmp_path, design={"energy": {"scale": "rms_forces", "zbl": "outside"}})
     sets = read_sets(config)
-    repulsion = Repulsion((1, 8))
+    repulsion = Repulsion(zbl_table((1, 8)))
     squares = []
     for structure in sets.training:
         graph = build_graph(structure, 3.0, (1, 8))

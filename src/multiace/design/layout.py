@@ -2,51 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import NamedTuple
+from dataclasses import replace
 
 from multiace.design.errors import DesignError
 from multiace.design.spec import Design
+from multiace.layer_layout import LayerLayout, Path
 from multiace.o3.couplings import count_couplings
 from multiace.o3.irreps import Irrep, Irreps
 
 SCALAR = Irrep(0, 1)
-
-
-class Path(NamedTuple):
-    """One coupling of the one-particle basis: h (irrep_in) x Y (l_edge) -> A (irrep_out)."""
-
-    irrep_in: Irrep
-    l_edge: int
-    irrep_out: Irrep
-
-
-@dataclass(frozen=True)
-class LayerLayout:
-    """Irreps and paths of one layer, in the order of the equations.
-
-    | symbol | field | what |
-    |---|---|---|
-    | h^(t) | `features_in` | input features |
-    | phi | `paths` | couplings, sorted by irrep_in, irrep_out, l_edge |
-    | sum_j phi | `pooled` | channels of irrep_out: its paths side by side |
-    | W sum_j phi | `mixed` | after the first of two linear maps, where there are two |
-    | A | `atomic_basis` | after the linear map |
-    | m | `message` | after the product basis (A itself where correlation = 1) |
-    | W m + sc | `update` | input of sigma: scalars and gates, then the rest |
-    | h^(t+1) | `features_out` | output features |
-    """
-
-    features_in: Irreps
-    convolved: Irreps
-    paths: tuple[Path, ...]
-    pooled: Irreps
-    mixed: Irreps
-    atomic_basis: Irreps
-    message: Irreps
-    update: Irreps
-    features_out: Irreps
-    connected: Irreps
 
 
 def layouts(design: Design, n_elements: int, *, prune: bool = True) -> tuple[LayerLayout, ...]:

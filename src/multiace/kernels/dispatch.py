@@ -5,34 +5,38 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
 import torch
-from torch import nn
 
+from multiace.kernels import tables
 from multiace.kernels.executor import Executor
-from multiace.kernels.reference.convolution import Convolution
-from multiace.kernels.reference.edge_basis import EdgeBasis
-from multiace.kernels.reference.gate import Gate
-from multiace.kernels.reference.linear import Linear
-from multiace.kernels.reference.neighbour_density import NeighbourDensity
-from multiace.kernels.reference.polynomial_product import PolynomialProduct
-from multiace.kernels.reference.radial_basis import RadialBasis
-from multiace.kernels.reference.radial_network import RadialNetwork
+from multiace.kernels.operation import Function
+from multiace.kernels.operations.convolution import Convolution
+from multiace.kernels.operations.edge_basis import EdgeBasis
+from multiace.kernels.operations.gate import Gate
+from multiace.kernels.operations.linear import Linear
+from multiace.kernels.operations.neighbour_density import NeighbourDensity
+from multiace.kernels.operations.norm import Norm
+from multiace.kernels.operations.polynomial_product import PolynomialProduct
+from multiace.kernels.operations.radial_basis import RadialBasis
+from multiace.kernels.operations.radial_network import RadialNetwork
+from multiace.kernels.operations.repulsion import Repulsion
 
 _LOG = logging.getLogger("multiace")
 
 
 @dataclass(frozen=True)
 class Kernels:
-    """One implementation of every operation: name and constructors.
+    """A backend; operations that it has no function of are computed by their definitions.
 
     Args:
         name: what `select_kernels` knows it by.
         label: the name and how it computes, for people.
         device: type of the only device it computes on; None: on all.
+        functions: operation -> differentiable function of its passes.
         direct: operation in a traced graph -> function that computes it without PyTorch's
             dispatcher; None: there are none.
         executor: what runs programs, made from the bytes of one; None: there is none.
@@ -42,14 +46,7 @@ class Kernels:
     name: str
     label: str
     device: str | None
-    edge_basis: Callable[..., nn.Module]
-    radial_basis: Callable[..., nn.Module]
-    convolution: Callable[..., nn.Module]
-    linear: Callable[..., nn.Module]
-    polynomial_product: Callable[..., nn.Module]
-    gate: Callable[..., nn.Module]
-    radial_network: Callable[..., nn.Module]
-    neighbour_density: Callable[..., nn.Module]
+    functions: Mapping[str, Function] = field(default_factory=dict)
     direct: Mapping[Any, Callable[..., Any]] | None = None
     executor: Callable[[bytes], Executor] | None = None
     own_threads: Callable[[], AbstractContextManager[None]] = nullcontext
@@ -58,20 +55,48 @@ class Kernels:
         """Copies and pickles are the kernels of that name where they are read."""
         return select_kernels, (self.name, self.device or "cpu")
 
+    def convolution(self, table: tables.ConvolutionTable) -> Convolution:
+        """Return the sum over neighbours of the one-particle basis."""
+        return Convolution(table, self)
 
-REFERENCE = Kernels(
-    "reference",
-    "reference (PyTorch)",
-    None,
-    edge_basis=EdgeBasis,
-    radial_basis=RadialBasis,
-    convolution=Convolution,
-    linear=Linear,
-    polynomial_product=PolynomialProduct,
-    gate=Gate,
-    radial_network=RadialNetwork,
-    neighbour_density=NeighbourDensity,
-)
+    def edge_basis(self, table: tables.EdgeBasisTable) -> EdgeBasis:
+        """Return distances and harmonics."""
+        return EdgeBasis(table, self)
+
+    def gate(self, table: tables.GateTable) -> Gate:
+        """Return the gate."""
+        return Gate(table, self)
+
+    def linear(self, table: tables.LinearTable) -> Linear:
+        """Return the linear map."""
+        return Linear(table, self)
+
+    def neighbour_density(self, table: tables.DensityTable) -> NeighbourDensity:
+        """Return the density of neighbours."""
+        return NeighbourDensity(table, self)
+
+    def norm(self, table: tables.NormTable) -> Norm:
+        """Return the nonlinearity by norms."""
+        return Norm(table, self)
+
+    def polynomial_product(self, table: tables.ProductTable) -> PolynomialProduct:
+        """Return the symmetrised products."""
+        return PolynomialProduct(table, self)
+
+    def radial_basis(self, table: tables.RadialBasisTable) -> RadialBasis:
+        """Return radial basis and envelope."""
+        return RadialBasis(table, self)
+
+    def radial_network(self, table: tables.RadialNetworkTable) -> RadialNetwork:
+        """Return the hidden layers of radial functions."""
+        return RadialNetwork(table, self)
+
+    def repulsion(self, table: tables.RepulsionTable) -> Repulsion:
+        """Return the repulsion of cores."""
+        return Repulsion(table, self)
+
+
+REFERENCE = Kernels("reference", "reference (PyTorch)", None)
 
 
 @lru_cache(maxsize=1)
@@ -81,38 +106,24 @@ def _cpu() -> Kernels:
     Raises:
         KernelLibraryError: they are not installed.
     """
-    from multiace.kernels.cpu.convolution import Convolution as FusedConvolution
-    from multiace.kernels.cpu.differentiable import DIRECT
-    from multiace.kernels.cpu.edge_basis import EdgeBasis as FusedEdgeBasis
+    from multiace.kernels.cpu.backend import FUNCTIONS, NAMESPACE
     from multiace.kernels.cpu.executor import Executor as CPUExecutor
-    from multiace.kernels.cpu.gate import Gate as FusedGate
     from multiace.kernels.cpu.library import library
-    from multiace.kernels.cpu.linear import Linear as FusedLinear
-    from multiace.kernels.cpu.neighbour_density import NeighbourDensity as FusedDensity
-    from multiace.kernels.cpu.polynomial_product import PolynomialProduct as FusedProduct
-    from multiace.kernels.cpu.radial_basis import RadialBasis as FusedRadialBasis
-    from multiace.kernels.cpu.radial_network import RadialNetwork as FusedRadialNetwork
     from multiace.kernels.cpu.threads import OwnThreads
 
     return Kernels(
         "cpu",
         f"cpu (compiled, {library().instruction_set})",
         "cpu",
-        edge_basis=FusedEdgeBasis,
-        radial_basis=FusedRadialBasis,
-        convolution=FusedConvolution,
-        linear=FusedLinear,
-        polynomial_product=FusedProduct,
-        gate=FusedGate,
-        radial_network=FusedRadialNetwork,
-        neighbour_density=FusedDensity,
-        direct=DIRECT,
+        functions=FUNCTIONS,
+        direct=NAMESPACE.direct,
         executor=CPUExecutor,
         own_threads=OwnThreads,
     )
 
 
-_IMPLEMENTATIONS: dict[str, Callable[[], Kernels]] = {"reference": lambda: REFERENCE, "cpu": _cpu}
+BACKENDS: dict[str, Callable[[], Kernels]] = {"reference": lambda: REFERENCE, "cpu": _cpu}
+"""Name -> kernels."""
 
 
 def select_kernels(name: str = "auto", device: torch.device | str = "cpu") -> Kernels:
@@ -133,12 +144,12 @@ def select_kernels(name: str = "auto", device: torch.device | str = "cpu") -> Ke
     device = torch.device(device)
     if name == "auto":
         return _automatic(device.type)
-    if name not in _IMPLEMENTATIONS:
+    if name not in BACKENDS:
         raise ValueError(
-            f"kernels must be 'auto' or one of {sorted(_IMPLEMENTATIONS)}, got {name!r}. "
+            f"kernels must be 'auto' or one of {sorted(BACKENDS)}, got {name!r}. "
             "Choose one that is installed; none is ever replaced silently."
         )
-    kernels = _IMPLEMENTATIONS[name]()
+    kernels = BACKENDS[name]()
     if kernels.device not in (None, device.type):
         raise ValueError(
             f"kernels {name!r} compute on {kernels.device}, but the device is {device}. "

@@ -5,10 +5,10 @@ from __future__ import annotations
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from multiace.design.layout import LayerLayout
 from multiace.layer.atomic_basis import AtomicBasis
 from multiace.layer.message import Message
 from multiace.layer.update import Update
+from multiace.layer_layout import LayerLayout
 from multiace.one_particle.basis import Edges
 
 
@@ -16,6 +16,7 @@ class Layer(nn.Module):
     """h^(t) -> A -> B -> m -> h^(t+1).
 
     Args:
+        layout: irreps and paths.
         atomic_basis: A.
         message: m of the product basis B, or None for correlation 1, where m = A.
         update: h^(t+1).

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from multiace.initialisation import Initialisation
 from multiace.kernels.dispatch import Kernels
+from multiace.kernels.tables import LinearTable
 from multiace.o3.irreps import Irrep, Irreps
 
 
@@ -40,7 +41,7 @@ class EquivariantLinear(nn.Module):
     ) -> None:
         super().__init__()
         self.irreps_in, self.irreps_out = irreps_in, irreps_out
-        self.kernel = kernels.linear(irreps_in, irreps_out)
+        self.kernel = kernels.linear(LinearTable(irreps_in, irreps_out))
         self.per_element = n_elements is not None
         self.grouped = groups is not None
         self.weights = nn.ParameterDict()

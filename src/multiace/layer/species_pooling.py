@@ -6,7 +6,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from multiace.kernels.dispatch import Kernels
-from multiace.kernels.tables import ConvolutionTable
+from multiace.kernels.tables import ConvolutionTable, DensityTable, LinearTable
 from multiace.o3.irreps import Irrep, Irreps
 from multiace.one_particle.basis import Edges
 
@@ -43,10 +43,11 @@ class SpeciesPooling(nn.Module):
     ) -> None:
         super().__init__()
         self.table, self.n_elements, self.species = table, n_elements, species
-        self.density = kernels.neighbour_density(n_elements)
+        of_density = DensityTable.full(table.l_max, n_elements, n_hidden)
+        self.density = kernels.neighbour_density(of_density)
         every_l = [Irrep.natural(l) for l in range(table.l_max + 1)]
         self.irreps_in = Irreps.of(n_elements * n_hidden, every_l)
-        self.map = kernels.linear(self.irreps_in, table.irreps_out)
+        self.map = kernels.linear(LinearTable(self.irreps_in, table.irreps_out))
         self.per_element = species in ("receiver", "pair")
 
     def forward(

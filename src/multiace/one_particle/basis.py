@@ -8,6 +8,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from multiace.geometry.pairs import Pairs
+from multiace.kernels.operations.edge_basis import EdgeBasis
 from multiace.one_particle.radial import AgnesiTransform, RadialBasis, RadialValues
 from multiace.one_particle.radial_grid import GridEdges, RadialGrid
 
@@ -50,7 +51,7 @@ class EdgeFunctions(nn.Module):
 
     def __init__(
         self,
-        edge_basis: nn.Module,
+        edge_basis: EdgeBasis,
         radial_basis: RadialBasis,
         cutoff: float,
         transform: AgnesiTransform | None = None,

@@ -14,13 +14,14 @@ from multiace.elements import covalent_radii
 from multiace.envelope import Envelope
 from multiace.initialisation import Initialisation
 from multiace.kernels.dispatch import Kernels
+from multiace.kernels.tables import AgnesiTable, RadialBasisTable, RadialNetworkTable
 
 RadialValues = tuple[Float[Tensor, "edges number"], Float[Tensor, " edges"] | None]
 """Radial basis, and the envelope where the weights have it."""
 
 
 class RadialBasis(nn.Module):
-    """e_n(x) u(r / r_c) with their constants k_n; see `kernels.reference.radial_basis`.
+    """e_n(x) u(r / r_c) with their constants k_n; see `kernels.operations.radial_basis`.
 
     Args:
         kernels: implementation.
@@ -46,7 +47,8 @@ class RadialBasis(nn.Module):
         dtype: torch.dtype,
     ) -> None:
         super().__init__()
-        self.kernel = kernels.radial_basis(family, number, cutoff, envelope, envelope_on)
+        table = RadialBasisTable(family, number, cutoff, envelope, envelope_on)
+        self.kernel = kernels.radial_basis(table)
         n = torch.arange(1, number + 1, dtype=torch.float64)
         constants = {
             "bessel": n * math.pi,
@@ -92,9 +94,10 @@ class AgnesiTransform(nn.Module):
 
     def __init__(self, elements: tuple[int, ...], *, a: float, q: float, p: float) -> None:
         super().__init__()
-        self.a, self.q, self.p = a, q, p
-        radii = torch.tensor(covalent_radii(elements, "radial.transform"), dtype=torch.float64)
-        self.register_buffer("radii", radii, persistent=False)
+        radii = covalent_radii(elements, "radial.transform")
+        self.table = AgnesiTable(a, q, p, tuple(radii))
+        of_elements = torch.tensor(radii, dtype=torch.float64)
+        self.register_buffer("radii", of_elements, persistent=False)
 
     def forward(
         self,
@@ -104,8 +107,9 @@ class AgnesiTransform(nn.Module):
         species: Int[Tensor, " nodes"],
     ) -> Float[Tensor, " edges"]:
         """Return T of every edge, between 0 and 1."""
+        a, q, p = self.table.a, self.table.q, self.table.p
         x = distances / self._r_0(senders, receivers, species)
-        return 1.0 / (1.0 + self.a * x.pow(self.q) / (1.0 + x.pow(self.q - self.p)))
+        return 1.0 / (1.0 + a * x.pow(q) / (1.0 + x.pow(q - p)))
 
     def slopes(
         self,
@@ -115,10 +119,11 @@ class AgnesiTransform(nn.Module):
         species: Int[Tensor, " nodes"],
     ) -> Float[Tensor, " edges"]:
         """Return dT/dr of every edge in 1/Å: -T^2 f (q - (q - p) g / (1 + g)) / r, f = 1/T - 1."""
+        a, q, p = self.table.a, self.table.q, self.table.p
         x = distances / self._r_0(senders, receivers, species)
-        g = x.pow(self.q - self.p)
-        f = self.a * x.pow(self.q) / (1.0 + g)
-        rate = self.q - (self.q - self.p) * g / (1.0 + g)
+        g = x.pow(q - p)
+        f = a * x.pow(q) / (1.0 + g)
+        rate = q - (q - p) * g / (1.0 + g)
         return -f / (1.0 + f).square() * rate / distances
 
     def _r_0(
@@ -162,12 +167,12 @@ class RadialNetwork(nn.Module):
         initial: Initialisation,
     ) -> None:
         super().__init__()
-        self.kernel = kernels.radial_network(activation)
+        widths = (number, *hidden)
+        self.kernel = kernels.radial_network(RadialNetworkTable(widths, activation))
         self.species, self.n_elements = species, n_elements
         self.hidden = nn.ParameterList()
         self.biases = nn.ParameterList()
         self.factors: list[float] = []
-        widths = (number, *hidden)
         for n, (width_in, width_out) in enumerate(zip(widths, hidden, strict=False)):
             weight, factor = initial.linear(f"hidden.{n}", (width_in, width_out), width_in)
             self.hidden.append(weight)

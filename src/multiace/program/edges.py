@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple, cast
 
 import torch
 from torch import Tensor
 
-from multiace.activation import Activation
 from multiace.elements import format_elements
 from multiace.kernels.tables import (
     AgnesiTable,
     EdgeBasisTable,
     RadialBasisTable,
     RadialNetworkTable,
-    RepulsionTable,
 )
 from multiace.layer.atomic_basis import AtomicBasis
 from multiace.program import radial
@@ -51,7 +50,7 @@ class EdgeOperations:
 
     def __init__(self, draft: Draft, *, exact: bool, tolerance: float) -> None:
         self.draft, self.model, self.present = draft, draft.model, draft.present
-        table = EdgeBasisTable(cast(int, self.model.edge_functions.edge_basis.l_max))
+        table = cast(EdgeBasisTable, self.model.edge_functions.edge_basis.table)
         self.vectors, self.distances = draft.array("edges", 3), draft.array("edges", 1)
         self.harmonics = draft.array("edges", (table.l_max + 1) ** 2)
         outputs = [self.distances, self.harmonics]
@@ -64,15 +63,11 @@ class EdgeOperations:
         """Add the repulsion of cores; return its array."""
         repulsion = self.model.baseline.repulsion
         assert repulsion is not None
-        table = RepulsionTable(
-            envelope_power=repulsion.envelope_power,
-            length=repulsion.length,
-            power=repulsion.power,
-            coulomb=repulsion.coulomb,
-            coefficients=repulsion.coefficients,
-            exponents=repulsion.exponents,
-            charges=tuple(repulsion.charges[self.present].tolist()),
-            half_ends=tuple(repulsion.half_ends[self.present].tolist()),
+        table, present = repulsion.table, self.present.tolist()
+        table = replace(
+            table,
+            charges=tuple(table.charges[z] for z in present),
+            half_ends=tuple(table.half_ends[z] for z in present),
         )
         energy = self.draft.array("owned", 1)
         return self.draft.add("repulsion", 1, [self.distances], [energy], table)
@@ -116,11 +111,9 @@ class EdgeOperations:
         for layer in self.draft.bases:
             network = layer.radial_network
             matrices = network.matrices
-            number = len(self.model.edge_functions.radial_basis.constants)
-            widths = (number, *(matrix.shape[1] for matrix in matrices))
-            table = RadialNetworkTable(widths, cast(Activation, network.kernel.activation))
+            table = cast(RadialNetworkTable, network.kernel.table)
             constants = [_joined(matrices), _joined(list(network.biases))]
-            hidden = self.draft.array("pairs", widths[-1])
+            hidden = self.draft.array("pairs", table.widths[-1])
             self.draft.add("radial_network", 0, [basis, envelope], [hidden], table, constants)
             sources.append(RadialSource(hidden, self._weights(layer), self._types(network.species)))
         return sources

@@ -7,21 +7,21 @@ from typing import cast
 from torch import Tensor, nn
 
 from multiace.activation import Activation
-from multiace.design.layout import SCALAR, LayerLayout
+from multiace.design.layout import SCALAR
+from multiace.kernels.operations.norm import Norm
 from multiace.kernels.tables import (
     ConvolutionTable,
     DensityTable,
     GateTable,
     LinearTable,
-    NormTable,
     SelectTable,
 )
 from multiace.layer.atomic_basis import AtomicBasis
 from multiace.layer.layer import Layer
 from multiace.layer.linear import EquivariantLinear
 from multiace.layer.message import Message
-from multiace.layer.nonlinearity import Norm
 from multiace.layer.update import Select, Update
+from multiace.layer_layout import LayerLayout
 from multiace.o3.irreps import Irreps
 from multiace.program.draft import Draft
 from multiace.program.edges import EdgeOperations, RadialSource
@@ -61,9 +61,7 @@ class LayerOperations:
                 a = self._message(part, a, t, to=last)
         self._connect(t, update, h, a)
         if isinstance(update.nonlinearity, Norm):
-            norm = update.nonlinearity
-            table = NormTable(norm.irreps, norm.even, norm.odd)
-            self.draft.add("norm", t, [a], [out], table)
+            self.draft.add("norm", t, [a], [out], update.nonlinearity.table)
         elif update.nonlinearity is not None:
             table = cast(GateTable, update.nonlinearity.table)
             self.draft.add("gate", t, [a], [out], table)

@@ -29,8 +29,9 @@ from multiace.design.spec import ZBL
 from multiace.elements import format_elements, sorted_elements, symbol_of
 from multiace.geometry import Labels, Structure, batches_by, build_graph
 from multiace.geometry.graph import species_of
+from multiace.kernels.operations.repulsion import Repulsion
 from multiace.potential import Potential
-from multiace.repulsion import Repulsion
+from multiace.repulsion import zbl_table
 from multiace.training.config import Batch, Loss, TrainingConfig
 from multiace.training.examples import (
     Cache,
@@ -310,7 +311,7 @@ def _repulsion(
     elements: tuple[int, ...], cutoff: float, constants: ZBL
 ) -> Callable[[Structure], Labels]:
     """Return a function for energy and forces of the core repulsion, which statistics leave out."""
-    repulsion = Repulsion(elements, **constants.model_dump())
+    repulsion = Repulsion(zbl_table(elements, **constants.model_dump()))
 
     def of(structure: Structure) -> Labels:
         graph = build_graph(structure, cutoff, elements)

@@ -6,13 +6,12 @@ import ctypes
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
-from multiace.kernels.cpu.differentiable import Operation
 from multiace.kernels.cpu.library import contiguous, library, pointer
 from multiace.kernels.cpu.threads import threads
-from multiace.kernels.reference.edge_basis import EdgeBasis as Definition
+from multiace.kernels.operation import Passes
+from multiace.kernels.operations.edge_basis import fake
 
 
 class Arguments(ctypes.Structure):
@@ -24,24 +23,6 @@ class Arguments(ctypes.Structure):
         *((f"{name}_cotangent", ctypes.c_void_p) for name in "distances harmonics".split()),
         *((name, ctypes.c_void_p) for name in "distances harmonics vectors_gradient".split()),
     )
-
-
-class EdgeBasis(nn.Module):
-    """The edge basis of `kernels.reference`.
-
-    Args:
-        l_max: largest l.
-    """
-
-    def __init__(self, l_max: int) -> None:
-        super().__init__()
-        self.l_max = l_max
-
-    def forward(
-        self, edge_vectors: Float[Tensor, "edges 3"]
-    ) -> tuple[Float[Tensor, " edges"], Float[Tensor, "edges lm"]]:
-        """Return distances (Å) and harmonics."""
-        return edge_basis(edge_vectors, self.l_max)
 
 
 def _call(kernel: str, l_max: int, vectors: Tensor, **others: Tensor | None) -> None:
@@ -56,13 +37,8 @@ def _call(kernel: str, l_max: int, vectors: Tensor, **others: Tensor | None) -> 
     library().call(f"edge_basis_{kernel}", vectors.dtype, call)
 
 
-def _fake(vectors: Tensor, l_max: int) -> tuple[Tensor, ...]:
-    n_edges = vectors.shape[0]
-    return vectors.new_empty(n_edges), vectors.new_empty((n_edges, (l_max + 1) ** 2))
-
-
-def _forward(vectors: Tensor, l_max: int) -> tuple[Tensor, ...]:
-    distances, harmonics = _fake(vectors, l_max)
+def _forward(vectors: Tensor, table: Tensor, l_max: int) -> tuple[Tensor, ...]:
+    distances, harmonics = fake(vectors, table, l_max)
     _call("forward", l_max, vectors, distances=distances, harmonics=harmonics)
     return distances, harmonics
 
@@ -72,6 +48,7 @@ def _backward(
     distances_cotangent: Tensor,
     harmonics_cotangent: Tensor,
     vectors: Tensor,
+    table: Tensor,
     l_max: int,
 ) -> tuple[Tensor, ...]:
     if not needed[0]:
@@ -94,12 +71,13 @@ def _double_backward(
     distances_cotangent: Tensor,
     harmonics_cotangent: Tensor,
     vectors: Tensor,
+    table: Tensor,
     l_max: int,
 ) -> tuple[Tensor, ...]:
     gradient = torch.empty_like(vectors, memory_format=torch.contiguous_format)
     results = [
         result if wanted else None
-        for result, wanted in zip((*_fake(vectors, l_max), gradient), needed, strict=True)
+        for result, wanted in zip((*fake(vectors, table, l_max), gradient), needed, strict=True)
     ]
     _call(
         "double_backward",
@@ -115,18 +93,4 @@ def _double_backward(
     return tuple(vectors.new_empty(0) if result is None else result for result in results)
 
 
-def _reference(vectors: Tensor, l_max: int) -> tuple[Tensor, ...]:
-    return Definition(l_max)(vectors)
-
-
-edge_basis = Operation(
-    name="edge_basis",
-    inputs=("vectors",),
-    constants="int l_max",
-    n_outputs=2,
-    forward=_forward,
-    backward=_backward,
-    double_backward=_double_backward,
-    fake=_fake,
-    reference=_reference,
-).register()
+PASSES = Passes(_forward, _backward, _double_backward)

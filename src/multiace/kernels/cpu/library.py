@@ -17,13 +17,13 @@ from torch import Tensor
 
 _LOG = logging.getLogger("multiace")
 
-ABI_VERSION = 9
+ABI_VERSION = 10
 """Version of the C interface; a library with another one is refused."""
 
 INSTRUCTION_SETS = ("baseline", "avx2", "avx512")
 """Builds of the kernels, each needing the ones before."""
 
-_SUFFIX = {torch.float32: "f32", torch.float64: "f64"}
+_SUFFIX = {torch.float32: "_f32", torch.float64: "_f64", None: ""}
 
 _ERRORS: dict[int, tuple[type[Exception], str]] = {
     1: (MemoryError, "ran out of memory"),
@@ -77,8 +77,8 @@ class KernelLibrary:
         """The best instruction set that this processor has."""
         return INSTRUCTION_SETS[self._functions.multiace_instruction_set()]
 
-    def function(self, name: str, dtype: torch.dtype) -> Callable[[Any], int]:
-        """Return a kernel, which takes a pointer to its arguments."""
+    def function(self, name: str, dtype: torch.dtype | None) -> Callable[[Any], int]:
+        """Return a kernel, which takes a pointer to its arguments; None: it has no numbers."""
         if dtype not in _SUFFIX:
             raise TypeError(
                 f"Compiled kernels compute in float32 and float64, got {dtype}. "
@@ -86,7 +86,7 @@ class KernelLibrary:
             )
         function = self._known.get((name, dtype))
         if function is None:
-            function = getattr(self._functions, f"multiace_{name}_{_SUFFIX[dtype]}")
+            function = getattr(self._functions, f"multiace_{name}{_SUFFIX[dtype]}")
             function.argtypes = [ctypes.c_void_p]
             self._known[name, dtype] = function
         return function
@@ -103,7 +103,7 @@ class KernelLibrary:
         function.restype, function.argtypes = result, arguments
         return function
 
-    def call(self, name: str, dtype: torch.dtype, arguments: ctypes.Structure) -> None:
+    def call(self, name: str, dtype: torch.dtype | None, arguments: ctypes.Structure) -> None:
         """Run a kernel.
 
         Raises:
@@ -204,6 +204,11 @@ def source_digest() -> str | None:
 def pointer(tensor: Tensor | None) -> int | None:
     """Address of a contiguous tensor's data, or null."""
     return None if tensor is None else tensor.data_ptr()
+
+
+def words_of(encoding: Tensor) -> int:
+    """Address of a table's words, which are behind the digest."""
+    return encoding.data_ptr() + encoding.itemsize
 
 
 def contiguous(tensors: Sequence[Tensor | None]) -> list[Tensor | None]:

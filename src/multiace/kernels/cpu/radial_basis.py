@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-from typing import Literal
+from typing import Any
 
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
-from multiace.envelope import Envelope
-from multiace.kernels.cpu.differentiable import Operation
 from multiace.kernels.cpu.library import contiguous, library
 from multiace.kernels.cpu.threads import threads
-from multiace.kernels.reference.radial_basis import RadialBasis as Definition
+from multiace.kernels.operation import Passes
+from multiace.kernels.operations.radial_basis import RADIAL_BASIS, fake
+from multiace.kernels.tables import RadialBasisTable
+from multiace.kernels.tables.radial import FAMILIES
 
-_INPUTS = ("distances", "argument", "constants")
+_INPUTS = RADIAL_BASIS.inputs
 _OUTPUTS = ("basis", "envelope")
-
-FAMILIES = ("bessel", "chebyshev", "gaussian")
-"""In the order of csrc/radial_basis.h."""
 
 
 class Arguments(ctypes.Structure):
@@ -38,76 +35,32 @@ class Arguments(ctypes.Structure):
     )
 
 
-class RadialBasis(nn.Module):
-    """The radial basis of `kernels.reference`.
-
-    Args:
-        family: bessel, chebyshev or gaussian.
-        number: number of functions.
-        cutoff: r_c in Å.
-        envelope: u.
-        envelope_on: whether u multiplies the `basis`, or the radial `weights` later.
-    """
-
-    def __init__(
-        self,
-        family: Literal["bessel", "chebyshev", "gaussian"],
-        number: int,
-        cutoff: float,
-        envelope: Envelope,
-        envelope_on: Literal["basis", "weights"],
-    ) -> None:
-        super().__init__()
-        from multiace.kernels.tables import RadialBasisTable
-
-        self.table = RadialBasisTable(family, number, cutoff, envelope, envelope_on)
-        self.number, self.envelope_on = number, envelope_on
-        power = envelope.power if envelope.kind == "polynomial" else 0
-        self.fixed = (FAMILIES.index(family), cutoff, power, envelope_on == "basis")
-
-    def forward(
-        self,
-        distances: Float[Tensor, " edges"],
-        argument: Float[Tensor, " edges"] | None,
-        constants: Float[Tensor, " number"],
-    ) -> tuple[Float[Tensor, "edges number"], Float[Tensor, " edges"] | None]:
-        """Return the basis, and the envelope; arguments are those of the definition."""
-        given = distances.new_empty(0) if argument is None else argument
-        basis, envelope = radial_basis(distances, given, constants, *self.fixed)
-        return basis, envelope if self.envelope_on == "weights" else None
+def fixed(table: RadialBasisTable) -> dict[str, Any]:
+    """Return the arguments that a table says."""
+    return {
+        "number": table.number,
+        "family": FAMILIES.index(table.family),
+        "envelope_power": table.envelope_power,
+        "envelope_on_basis": table.envelope_on == "basis",
+        "cutoff": table.cutoff,
+    }
 
 
-def _call(
-    kernel: str,
-    inputs: Sequence[Tensor],
-    constants: tuple[int, float, int, bool],
-    **others: Tensor | None,
-) -> None:
+def _call(kernel: str, inputs: Sequence[Tensor], table: Tensor, **others: Tensor | None) -> None:
     """Run a kernel; `others` are operands and results, which are contiguous."""
     tensors = dict(zip((*_INPUTS, *others), contiguous([*inputs, *others.values()]), strict=True))
-    family, cutoff, power, on_basis = constants
     call = Arguments(
-        inputs[0].shape[0],
-        inputs[2].shape[0],
-        threads(),
-        family,
-        power,
-        on_basis,
-        cutoff,
+        n_rows=inputs[0].shape[0],
+        n_threads=threads(),
+        **fixed(RadialBasisTable.decode(table)),
         **{name: t.data_ptr() for name, t in tensors.items() if t is not None and t.numel()},
     )
     library().call(f"radial_basis_{kernel}", inputs[0].dtype, call)
 
 
-def _fake(distances: Tensor, argument: Tensor, constants: Tensor, *fixed) -> tuple[Tensor, ...]:
-    n_rows, on_basis = distances.shape[0], fixed[-1]
-    basis = distances.new_empty((n_rows, constants.shape[0]))
-    return basis, distances.new_empty(0 if on_basis else n_rows)
-
-
 def _forward(*arguments) -> tuple[Tensor, ...]:
-    basis, envelope = _fake(*arguments)
-    _call("forward", arguments[:3], arguments[3:], basis=basis, envelope=envelope)
+    basis, envelope = fake(*arguments)
+    _call("forward", arguments[:3], arguments[3], basis=basis, envelope=envelope)
     return basis, envelope
 
 
@@ -124,7 +77,7 @@ def _backward(
 ) -> tuple[Tensor, ...]:
     results = _gradients(arguments[:3], needed)
     cotangents = {"basis_cotangent": basis_cotangent, "envelope_cotangent": envelope_cotangent}
-    _call("backward", arguments[:3], arguments[3:], **cotangents, **results)
+    _call("backward", arguments[:3], arguments[3], **cotangents, **results)
     return tuple(results.values())
 
 
@@ -137,35 +90,8 @@ def _double_backward(needed: Sequence[bool], *arguments) -> tuple[Tensor, ...]:
         for name, x, wanted in zip(_OUTPUTS, cotangents, needed, strict=False)
     }
     results |= _gradients(inputs, needed[2:])
-    _call("double_backward", inputs, arguments[8:], **operands, **results)
+    _call("double_backward", inputs, arguments[8], **operands, **results)
     return tuple(results.values())
 
 
-def _reference(
-    distances: Tensor, argument: Tensor, constants: Tensor, *fixed
-) -> tuple[Tensor, ...]:
-    family, cutoff, power, on_basis = fixed
-    envelope = Envelope("polynomial", power) if power else Envelope("cosine")
-    definition = Definition(
-        FAMILIES[family],
-        constants.shape[0],
-        cutoff,
-        envelope,
-        "basis" if on_basis else "weights",
-    )
-    x = argument if argument.numel() or not distances.numel() else None
-    basis, beside = definition(distances, x, constants)
-    return basis, distances.new_empty(0) if beside is None else beside
-
-
-radial_basis = Operation(
-    name="radial_basis",
-    inputs=_INPUTS,
-    constants="int family, float cutoff, int envelope_power, bool envelope_on_basis",
-    n_outputs=2,
-    forward=_forward,
-    backward=_backward,
-    double_backward=_double_backward,
-    fake=_fake,
-    reference=_reference,
-).register()
+PASSES = Passes(_forward, _backward, _double_backward)

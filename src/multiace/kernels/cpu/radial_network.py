@@ -4,21 +4,19 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-from itertools import pairwise
+from typing import Any
 
 import torch
-from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 
-from multiace.activation import Activation
-from multiace.kernels.cpu.differentiable import Operation
-from multiace.kernels.cpu.flat_weights import flat_weights
-from multiace.kernels.cpu.gate import FUNCTIONS
-from multiace.kernels.cpu.library import contiguous, library
+from multiace.kernels.cpu.library import contiguous, library, words_of
 from multiace.kernels.cpu.threads import threads
-from multiace.kernels.reference.radial_network import RadialNetwork as Definition
+from multiace.kernels.operation import Passes
+from multiace.kernels.operations.radial_network import RADIAL_NETWORK, fake
+from multiace.kernels.tables import RadialNetworkTable
+from multiace.kernels.tables.encoding import FUNCTIONS
 
-_INPUTS = ("basis", "weights", "biases", "envelope")
+_INPUTS = RADIAL_NETWORK.inputs
 
 
 class Arguments(ctypes.Structure):
@@ -38,71 +36,31 @@ class Arguments(ctypes.Structure):
     )
 
 
-class RadialNetwork(nn.Module):
-    """The hidden layers of `kernels.reference`; nothing but u is stored.
-
-    Args:
-        activation: f.
-    """
-
-    def __init__(self, activation: Activation) -> None:
-        super().__init__()
-        self.activation = activation
-
-    def forward(
-        self,
-        basis: Float[Tensor, "edges number"],
-        weights: Sequence[Tensor],
-        biases: Sequence[Tensor],
-        envelope: Float[Tensor, " edges"] | None,
-        factors: Sequence[float] | None = None,
-    ) -> Float[Tensor, "edges hidden"]:
-        """Return the hidden features u; arguments are those of the definition."""
-        if not weights and envelope is None:
-            return basis
-        nothing = basis.new_empty(0)
-        return radial_network(
-            basis,
-            flat_weights(weights, factors or [1.0] * len(weights)) if weights else nothing,
-            torch.cat(list(biases)) if biases else nothing,
-            nothing if envelope is None else envelope,
-            [basis.shape[1], *(weight.shape[1] for weight in weights)],
-            self.activation.name,
-            self.activation.constant,
-        )
+def fixed(table: RadialNetworkTable, encoding: Tensor) -> dict[str, Any]:
+    """Return the arguments that a table and its encoding say; widths point into the latter."""
+    return {
+        "n_layers": len(table.widths) - 1,
+        "function": FUNCTIONS.index(table.activation.name),
+        "constant": table.activation.constant,
+        "widths": words_of(encoding) + 3 * encoding.itemsize,
+    }
 
 
-def _call(
-    kernel: str,
-    inputs: Sequence[Tensor],
-    widths: Sequence[int],
-    activation: str,
-    constant: float,
-    **others: Tensor | None,
-) -> None:
+def _call(kernel: str, inputs: Sequence[Tensor], table: Tensor, **others: Tensor | None) -> None:
     """Run a kernel; `others` are operands and results, which are contiguous."""
-    names = (*_INPUTS, *others)
-    tensors = dict(zip(names, contiguous([*inputs, *others.values()]), strict=True))
-    of_layers = (ctypes.c_int64 * len(widths))(*widths)
+    tensors = dict(zip((*_INPUTS, *others), contiguous([*inputs, *others.values()]), strict=True))
     call = Arguments(
         n_rows=inputs[0].shape[0],
-        n_layers=len(widths) - 1,
         n_threads=threads(),
-        widths=ctypes.addressof(of_layers),
-        function=FUNCTIONS[activation],
-        constant=constant,
+        **fixed(RadialNetworkTable.decode(table), table),
         **{name: t.data_ptr() for name, t in tensors.items() if t is not None and t.numel()},
     )
     library().call(f"radial_network_{kernel}", inputs[0].dtype, call)
 
 
-def _fake(basis: Tensor, *others) -> tuple[Tensor, ...]:
-    return (basis.new_empty((basis.shape[0], others[3][-1])),)
-
-
 def _forward(*arguments) -> tuple[Tensor, ...]:
-    (features,) = _fake(*arguments)
-    _call("forward", arguments[:4], *arguments[4:], features=features)
+    (features,) = fake(*arguments)
+    _call("forward", arguments[:4], arguments[4], features=features)
     return (features,)
 
 
@@ -117,9 +75,9 @@ def _gradients(inputs: Sequence[Tensor], needed: Sequence[bool]) -> dict[str, Te
 
 
 def _backward(needed: Sequence[bool], cotangent: Tensor, *arguments) -> tuple[Tensor, ...]:
-    inputs, constants = arguments[:4], arguments[4:]
+    inputs = arguments[:4]
     results = _gradients(inputs, needed)
-    _call("backward", inputs, *constants, cotangent=cotangent, **results)
+    _call("backward", inputs, arguments[4], cotangent=cotangent, **results)
     return tuple(results.values())
 
 
@@ -129,38 +87,8 @@ def _double_backward(needed: Sequence[bool], *arguments) -> tuple[Tensor, ...]:
     features = torch.empty_like(cotangent, memory_format=torch.contiguous_format)
     results = {"features": features if needed[0] else cotangent.new_empty(0)}
     results |= _gradients(inputs, needed[1:])
-    _call("double_backward", inputs, *arguments[9:], cotangent=cotangent, **of_inputs, **results)
+    _call("double_backward", inputs, arguments[9], cotangent=cotangent, **of_inputs, **results)
     return tuple(results.values())
 
 
-def _reference(
-    basis: Tensor,
-    weights: Tensor,
-    biases: Tensor,
-    envelope: Tensor,
-    widths: Sequence[int],
-    activation: str,
-    constant: float,
-) -> tuple[Tensor, ...]:
-    shapes = list(pairwise(widths))
-    matrices = [
-        part.view(shape)
-        for part, shape in zip(weights.split([a * b for a, b in shapes]), shapes, strict=True)
-    ]
-    rows = biases.split(list(widths[1:])) if biases.numel() else ()
-    factor = envelope if envelope.numel() else None
-    definition = Definition(Activation(activation, constant))
-    return (definition(basis, matrices, rows, factor),)
-
-
-radial_network = Operation(
-    name="radial_network",
-    inputs=_INPUTS,
-    constants="int[] widths, str activation, float constant",
-    n_outputs=1,
-    forward=_forward,
-    backward=_backward,
-    double_backward=_double_backward,
-    fake=_fake,
-    reference=_reference,
-).register()
+PASSES = Passes(_forward, _backward, _double_backward)

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
+from multiace.kernels.operation import HasFunctions, Operation, OperationModule
 from multiace.kernels.tables import ProductTable
 
 
-class PolynomialProduct(nn.Module):
+class PolynomialProduct(OperationModule):
     """m_{i c M} = sum_eta w^{z_i}_{eta c} B_{i eta c M}, the B of `ProductTable`.
 
     Monomials of A are formed order by order, each from one of the order below and one more
     factor; the couplings then are one matrix product over them.
-
-    Args:
-        table: couplings and layout.
     """
 
-    def __init__(self, table: ProductTable) -> None:
-        super().__init__()
-        self.table = table
+    name, of_table = "polynomial_product", ProductTable
+
+    def __init__(self, table: ProductTable, kernels: HasFunctions | None = None) -> None:
+        super().__init__(table, kernels)
+        if self.function is not None:
+            return
         below: tuple[tuple[int, ...], ...] = ((),)
         for order, monomials in enumerate(table.monomials, 1):
             position = {factors: q for q, factors in enumerate(below)}
@@ -46,7 +47,15 @@ class PolynomialProduct(nn.Module):
             features: A.
             weights: w, of one element if shared.
             species: element of each node, or None if w is shared.
+
+        Raises:
+            ValueError: shapes are not those of the table, or dtypes differ.
         """
+        self._check(features, weights)
+        function = self.function
+        if function is not None:
+            dim_out = self.table.irreps_out.dim
+            return function(features, weights, species, self.encoding, dim_out)
         irreps, n_paths = self.table.irreps_out.irreps, self.table.n_paths
         shape = (features.shape[0], self.table.irreps_in.channels[0])
         w = weights[species] if species is not None else weights.expand(shape[0], -1, -1)
@@ -71,3 +80,33 @@ class PolynomialProduct(nn.Module):
                 messages[n].append(weighted)
         total = [torch.stack(of_orders).sum(dim=0) for of_orders in messages]
         return torch.cat([m.transpose(0, 1).flatten(1) for m in total], dim=1)
+
+    def _check(self, features: Tensor, weights: Tensor) -> None:
+        dim_in, dtype = self.table.irreps_in.dim, features.dtype
+        of_element = (self.table.n_weights, self.table.irreps_in.channels[0])
+        if features.shape[1:] != (dim_in,) or weights.shape[1:] != of_element:
+            raise ValueError(
+                f"features are {tuple(features.shape)} and weights {tuple(weights.shape)}; they "
+                f"must be (nodes, {dim_in}) and (elements, {of_element[0]}, {of_element[1]}), as "
+                "the table says. Build the table of these irreps."
+            )
+        if weights.dtype != dtype:
+            raise ValueError(
+                f"features are {dtype}, weights {weights.dtype}; they must be the same. Cast one."
+            )
+
+
+def _definition(
+    features: Tensor, weights: Tensor, species: Tensor | None, table: Tensor, dim_out: int
+) -> tuple[Tensor, ...]:
+    return (PolynomialProduct.defined_by(table, features)(features, weights, species),)
+
+
+POLYNOMIAL_PRODUCT = Operation(
+    name="polynomial_product",
+    inputs=("features", "weights"),
+    constants="Tensor? species, Tensor table, int dim_out",
+    n_outputs=1,
+    fake=lambda features, *others: (features.new_empty((features.shape[0], others[-1])),),
+    definition=_definition,
+)

@@ -7,14 +7,15 @@ from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
-from torch import Tensor, nn
+from torch import Tensor
 
+from multiace.kernels.operation import HasFunctions, Operation, OperationModule
 from multiace.kernels.segment_sum import segment_sum
 from multiace.kernels.tables import ConvolutionTable, split_sizes
 from multiace.o3.irreps import Irrep
 
 
-class Convolution(nn.Module):
+class Convolution(OperationModule):
     """sum_{j in N(i)} R_{p c}(j -> i) sum_{m1 m2} C^p_{m1 m2 m} Y_{m1}(j -> i) h_{j c m2}.
 
     The radial functions are formed here, R = u V_type, so that a fused kernel never has to store
@@ -29,14 +30,15 @@ class Convolution(nn.Module):
 
     Where weights are rows, type t has the rows t to t + hidden - 1: neighbouring types share them,
     as the intervals of a spline do.
-
-    Args:
-        table: couplings and layout.
     """
 
-    def __init__(self, table: ConvolutionTable) -> None:
-        super().__init__()
-        self.table = table
+    name, of_table = "convolution", ConvolutionTable
+
+    def __init__(self, table: ConvolutionTable, kernels: HasFunctions | None = None) -> None:
+        super().__init__(table, kernels)
+        self.groups: list[_Group] = []
+        if self.function is not None:
+            return
         self.groups = [_Group.of(table, irrep) for irrep in table.irreps_in.irreps]
         for group in self.groups:
             coupling = torch.from_numpy(table.coupling_from(group.irrep)).flatten(1)
@@ -65,6 +67,10 @@ class Convolution(nn.Module):
             receivers: i of each edge.
             pairs: row of u that each edge takes, or None: its own.
         """
+        function = self.function
+        if function is not None:
+            tensors = (features, harmonics, hidden, weights, edge_types, senders, receivers, pairs)
+            return function(*tensors, self.encoding, self.table.irreps_out.dim)
         n_edges, n_nodes = senders.shape[0], features.shape[0]
         hidden = hidden if pairs is None else hidden[pairs]
         radial = radial_functions(hidden, weights, edge_types)  # (edges, n_weights)
@@ -144,3 +150,20 @@ def radial_functions(
     mine = (edge_types.unsqueeze(1) == types).to(hidden.dtype)  # (edges, types)
     placed = mine.unsqueeze(2) * hidden.unsqueeze(1)  # (edges, types, hidden)
     return placed.flatten(1) @ weights.flatten(0, 1)
+
+
+def _definition(*arguments) -> tuple[Tensor, ...]:
+    *tensors, table, _ = arguments
+    return (Convolution.defined_by(table, tensors[0])(*tensors),)
+
+
+CONVOLUTION = Operation(
+    name="convolution",
+    inputs=("features", "harmonics", "hidden", "weights"),
+    constants="Tensor? edge_types, Tensor senders, Tensor receivers, Tensor? pairs, "
+    "Tensor table, int dim_out",
+    n_outputs=1,
+    fake=lambda features, *others: (features.new_empty((features.shape[0], others[-1])),),
+    definition=_definition,
+    multilinear=True,
+)

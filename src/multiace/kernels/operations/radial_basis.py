@@ -1,0 +1,115 @@
+"""Radial basis and envelope of distances."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from multiace.kernels.operation import Operation, OperationModule
+from multiace.kernels.tables import RadialBasisTable
+
+
+class RadialBasis(OperationModule):
+    """e_n(x) u(r / r_c), n = 1..number, or e_n(x) and u(r / r_c) apart.
+
+    | family | e_n(x) | constants k_n |
+    |---|---|---|
+    | bessel | sqrt(2/r_c) sin(k_n x / r_c) / x | n pi |
+    | chebyshev | sqrt(2) T_n(1 - 2 x/r_c), orthonormal under the Chebyshev weight | not read |
+    | gaussian | exp(-(x - k_n)^2 / 2 w^2), w = r_c / number | centres, Å |
+
+    Source: Gasteiger et al., DimeNet, ICLR 2020, eq. 7 (bessel).
+    """
+
+    name, of_table = "radial_basis", RadialBasisTable
+
+    def forward(
+        self,
+        distances: Float[Tensor, " edges"],
+        argument: Float[Tensor, " edges"] | None,
+        constants: Float[Tensor, " number"],
+    ) -> tuple[Float[Tensor, "edges number"], Float[Tensor, " edges"] | None]:
+        """Return the basis, and the envelope where the weights have it.
+
+        Args:
+            distances: r, Å.
+            argument: x; None: r.
+            constants: k_n.
+        """
+        function = self.function
+        if function is None:
+            return radial_basis(self.table, distances, argument, constants)
+        given = distances.new_empty(0) if argument is None else argument
+        on_basis = self.table.envelope_on == "basis"
+        basis, envelope = function(distances, given, constants, self.encoding, on_basis)
+        return basis, None if on_basis else envelope
+
+
+def radial_basis(
+    table: RadialBasisTable,
+    distances: Float[Tensor, " edges"],
+    argument: Float[Tensor, " edges"] | None,
+    constants: Float[Tensor, " number"],
+) -> tuple[Float[Tensor, "edges number"], Float[Tensor, " edges"] | None]:
+    """Return the basis, and the envelope where the weights have it: the definition."""
+    basis = _functions(table, distances if argument is None else argument, constants)
+    envelope = table.envelope(distances / table.cutoff)
+    if table.envelope_on == "weights":
+        return basis, envelope
+    return basis * envelope.unsqueeze(1), None
+
+
+def _functions(
+    table: RadialBasisTable, x: Float[Tensor, " edges"], constants: Float[Tensor, " number"]
+) -> Float[Tensor, "edges number"]:
+    x, cutoff = x.unsqueeze(1), table.cutoff
+    if table.family == "bessel":
+        return math.sqrt(2.0 / cutoff) * torch.sin(constants * (x / cutoff)) / x
+    if table.family == "gaussian":
+        return torch.exp(-0.5 * ((x - constants) / (cutoff / table.number)).square())
+    return math.sqrt(2.0) * chebyshev(1.0 - 2.0 * (x / cutoff), table.number)
+
+
+def chebyshev(x: Float[Tensor, "edges 1"], number: int) -> Float[Tensor, "edges number"]:
+    """Return T_1(x)..T_number(x) by T_{n+1} = 2 x T_n - T_{n-1}.
+
+    Example:
+        >>> chebyshev(torch.tensor([[0.5]]), 3)
+        tensor([[ 0.5000, -0.5000, -1.0000]])
+    """
+    previous, current = torch.ones_like(x), x
+    columns = [current]
+    for _ in range(number - 1):
+        previous, current = current, 2.0 * x * current - previous
+        columns.append(current)
+    return torch.cat(columns, dim=1)
+
+
+def fake(
+    distances: Tensor, argument: Tensor, constants: Tensor, table: Tensor, envelope_on_basis: bool
+) -> tuple[Tensor, Tensor]:
+    """Return empty results."""
+    n_rows = distances.shape[0]
+    basis = distances.new_empty((n_rows, constants.shape[0]))
+    return basis, distances.new_empty(0 if envelope_on_basis else n_rows)
+
+
+def _definition(
+    distances: Tensor, argument: Tensor, constants: Tensor, table: Tensor, on_basis: bool
+) -> tuple[Tensor, Tensor]:
+    x = argument if argument.numel() or not distances.numel() else None
+    basis, envelope = radial_basis(RadialBasisTable.decode(table), distances, x, constants)
+    return basis, distances.new_empty(0) if envelope is None else envelope
+
+
+RADIAL_BASIS = Operation(
+    name="radial_basis",
+    inputs=("distances", "argument", "constants"),
+    constants="Tensor table, bool envelope_on_basis",
+    n_outputs=2,
+    fake=fake,
+    definition=_definition,
+)

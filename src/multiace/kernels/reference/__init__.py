@@ -1,1 +1,0 @@
-"""The readable definition of every kernel, in PyTorch: any dtype, any order of derivative."""
