@@ -215,7 +215,8 @@ def _operation(words: list[int], encodings: list[Tensor], constants: list[Tensor
     return Operation(
         name,
         layer,
-        *lists[:2],
+        lists[0],
+        lists[1],
         None if of_table is None else of_table.decode(encodings[_index(table)]),
         tuple(None if n == ABSENT else constants[_index(n)] for n in lists[2]),
     )
