@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -179,13 +180,26 @@ def test_an_element_the_potential_does_not_know_is_named(random_potential):
         atoms.get_potential_energy()
 
 
-def test_a_result_that_is_not_finite_stops_molecular_dynamics(ethanol, random_potential):
+def test_a_result_that_is_not_finite_stops_molecular_dynamics(ethanol, monkeypatch):
     dynamics = VelocityVerlet(ethanol, timestep=0.5 * units.fs)
     dynamics.run(2)
-    with torch.no_grad():
-        next(random_potential.parameters()).fill_(torch.nan)
+    evaluate = Plan.evaluate
+
+    def lost(self, *arguments, **options):
+        found = evaluate(self, *arguments, **options)
+        return replace(found, forces=torch.nan * found.forces)
+
+    monkeypatch.setattr(Plan, "evaluate", lost)
     with pytest.raises(CalculatorError, match="not finite"):
         dynamics.run(1)
+
+
+def test_weights_that_are_not_finite_stop_molecular_dynamics(ethanol, random_potential):
+    ethanol.get_forces()
+    with torch.no_grad():
+        next(random_potential.parameters()).fill_(torch.nan)
+    with pytest.raises(ValueError, match="would not be finite"):
+        ethanol.get_forces()
 
 
 def _in_place(potential, _):

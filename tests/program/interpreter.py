@@ -8,15 +8,8 @@ import torch
 from torch import Tensor
 
 from multiace.geometry import Pairs
-from multiace.kernels.operations.convolution import Convolution, radial_functions
-from multiace.kernels.operations.edge_basis import EdgeBasis
-from multiace.kernels.operations.gate import Gate
-from multiace.kernels.operations.linear import Linear
-from multiace.kernels.operations.norm import Norm
-from multiace.kernels.operations.polynomial_product import PolynomialProduct
-from multiace.kernels.operations.radial_basis import RadialBasis
-from multiace.kernels.operations.radial_network import RadialNetwork
-from multiace.kernels.operations.repulsion import Repulsion
+from multiace.kernels.dispatch import REFERENCE
+from multiace.kernels.operations.convolution import radial_functions
 from multiace.kernels.segment_sum import segment_sum
 from multiace.layer.update import Select
 from multiace.program.program import ABSENT, Operation, Program
@@ -70,7 +63,7 @@ class Interpreter:
         return segment_sum(of_edge, self.receivers, len(self.species))
 
     def edge_basis(self, operation, vectors):
-        distances, harmonics = EdgeBasis(operation.table)(vectors)
+        distances, harmonics = REFERENCE.edge_basis(operation.table)(vectors)
         return distances[:, None], harmonics
 
     def agnesi(self, operation, r):
@@ -81,7 +74,8 @@ class Interpreter:
 
     def radial_basis(self, operation, r, argument, constants):
         x = None if argument is None else argument[:, 0]
-        basis, envelope = RadialBasis(operation.table)(r[self.pairs.edge, 0], x, constants)
+        module = REFERENCE.radial_basis(operation.table)
+        basis, envelope = module(r[self.pairs.edge, 0], x, constants)
         return basis, None if envelope is None else envelope[:, None]
 
     def radial_network(self, operation, basis, envelope, weights, biases):
@@ -91,7 +85,7 @@ class Interpreter:
         matrices = [w.view(shape) for w, shape in zip(of_layers, shapes, strict=True)]
         rows = () if biases is None else biases.split(list(widths[1:]))
         factor = None if envelope is None else envelope[:, 0]
-        return (RadialNetwork(operation.table)(basis, matrices, rows, factor),)
+        return (REFERENCE.radial_network(operation.table)(basis, matrices, rows, factor),)
 
     def spline(self, operation, r, coefficients, types):
         t = operation.table
@@ -113,19 +107,15 @@ class Interpreter:
     def convolution(self, operation, h, harmonics, hidden, weights, types):
         hidden, types = self._to_edges(operation, 2, hidden), self._types(types)
         radial = hidden if weights is None else radial_functions(hidden, weights, types)
-        module = Convolution(operation.table).to(h.dtype)
+        module = REFERENCE.convolution(operation.table).to(h.dtype)
         one = torch.eye(radial.shape[1], dtype=h.dtype)[None]
         return (module(h, harmonics, radial, one, None, self.senders, self.receivers),)
 
     def neighbour_density(self, operation, harmonics, hidden, types):
-        t, hidden, blocks = operation.table, self._to_edges(operation, 1, hidden), []
-        of_edge = self.species[self.senders] if types is None else self._types(types)
-        one_hot = torch.nn.functional.one_hot(of_edge, t.n_types).to(hidden)
-        for l, (first, number) in enumerate(t.ranges):
-            u = (one_hot[:, :, None] * hidden[:, None, first : first + number]).flatten(1)
-            y = harmonics[:, l**2 : (l + 1) ** 2]
-            blocks.append(self._nodes((y[:, :, None] * u[:, None]).flatten(1)))
-        return (torch.cat(blocks, dim=1),)
+        types = self.species[self.senders] if types is None else self._types(types)
+        indices = (types, self.receivers, len(self.species))
+        module = REFERENCE.neighbour_density(operation.table)
+        return (module(harmonics, self._to_edges(operation, 1, hidden), *indices),)
 
     def pooling_density(self, operation, basis, envelope, weights):
         of_pair = torch.tanh((basis @ weights).square())[:, None]
@@ -145,21 +135,21 @@ class Interpreter:
             for (i, shape), part in zip(t.shapes.items(), parts, strict=True)
         }
         species = self.species if n_copies > 1 else torch.zeros_like(self.species)
-        return (Linear(t)(x, matrices, species),)
+        return (REFERENCE.linear(t)(x, matrices, species),)
 
     def polynomial_product(self, operation, a, weights):
         species = self.species if len(weights) > 1 else None
-        return (PolynomialProduct(operation.table).to(a.dtype)(a, weights, species),)
+        return (REFERENCE.polynomial_product(operation.table).to(a.dtype)(a, weights, species),)
 
     def gate(self, operation, x):
-        return (Gate(operation.table)(x),)
+        return (REFERENCE.gate(operation.table)(x),)
 
     def norm(self, operation, x):
-        return (Norm(operation.table)(x),)
+        return (REFERENCE.norm(operation.table)(x),)
 
     def select(self, operation, x):
         return (Select(operation.table.irreps_in, operation.table.irreps_out)(x),)
 
     def repulsion(self, operation, r):
-        module = Repulsion(operation.table).to(r.dtype)
+        module = REFERENCE.repulsion(operation.table).to(r.dtype)
         return (module(r[:, 0], self.senders, self.receivers, self.species)[:, None],)
