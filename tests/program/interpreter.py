@@ -7,17 +7,10 @@ from itertools import pairwise
 import torch
 from torch import Tensor
 
-from multiace.envelope import Envelope
 from multiace.geometry import Pairs
-from multiace.kernels.reference.convolution import Convolution, radial_functions
-from multiace.kernels.reference.edge_basis import EdgeBasis
-from multiace.kernels.reference.gate import Gate
-from multiace.kernels.reference.linear import Linear
-from multiace.kernels.reference.polynomial_product import PolynomialProduct
-from multiace.kernels.reference.radial_basis import RadialBasis
-from multiace.kernels.reference.radial_network import RadialNetwork
+from multiace.kernels.dispatch import REFERENCE
+from multiace.kernels.operations.convolution import radial_functions
 from multiace.kernels.segment_sum import segment_sum
-from multiace.layer.nonlinearity import Norm
 from multiace.layer.update import Select
 from multiace.program.program import ABSENT, Operation, Program
 
@@ -70,7 +63,7 @@ class Interpreter:
         return segment_sum(of_edge, self.receivers, len(self.species))
 
     def edge_basis(self, operation, vectors):
-        distances, harmonics = EdgeBasis(operation.table.l_max)(vectors)
+        distances, harmonics = REFERENCE.edge_basis(operation.table)(vectors)
         return distances[:, None], harmonics
 
     def agnesi(self, operation, r):
@@ -80,9 +73,8 @@ class Interpreter:
         return ((1 / (1 + t.a * x**t.q / (1 + x ** (t.q - t.p))))[:, None],)
 
     def radial_basis(self, operation, r, argument, constants):
-        t = operation.table
-        module = RadialBasis(t.family, t.number, t.cutoff, t.envelope, t.envelope_on)
         x = None if argument is None else argument[:, 0]
+        module = REFERENCE.radial_basis(operation.table)
         basis, envelope = module(r[self.pairs.edge, 0], x, constants)
         return basis, None if envelope is None else envelope[:, None]
 
@@ -93,7 +85,7 @@ class Interpreter:
         matrices = [w.view(shape) for w, shape in zip(of_layers, shapes, strict=True)]
         rows = () if biases is None else biases.split(list(widths[1:]))
         factor = None if envelope is None else envelope[:, 0]
-        return (RadialNetwork(operation.table.activation)(basis, matrices, rows, factor),)
+        return (REFERENCE.radial_network(operation.table)(basis, matrices, rows, factor),)
 
     def spline(self, operation, r, coefficients, types):
         t = operation.table
@@ -115,19 +107,15 @@ class Interpreter:
     def convolution(self, operation, h, harmonics, hidden, weights, types):
         hidden, types = self._to_edges(operation, 2, hidden), self._types(types)
         radial = hidden if weights is None else radial_functions(hidden, weights, types)
-        module = Convolution(operation.table).to(h.dtype)
+        module = REFERENCE.convolution(operation.table).to(h.dtype)
         one = torch.eye(radial.shape[1], dtype=h.dtype)[None]
         return (module(h, harmonics, radial, one, None, self.senders, self.receivers),)
 
     def neighbour_density(self, operation, harmonics, hidden, types):
-        t, hidden, blocks = operation.table, self._to_edges(operation, 1, hidden), []
-        of_edge = self.species[self.senders] if types is None else self._types(types)
-        one_hot = torch.nn.functional.one_hot(of_edge, t.n_types).to(hidden)
-        for l, (first, number) in enumerate(t.ranges):
-            u = (one_hot[:, :, None] * hidden[:, None, first : first + number]).flatten(1)
-            y = harmonics[:, l**2 : (l + 1) ** 2]
-            blocks.append(self._nodes((y[:, :, None] * u[:, None]).flatten(1)))
-        return (torch.cat(blocks, dim=1),)
+        types = self.species[self.senders] if types is None else self._types(types)
+        indices = (types, self.receivers, len(self.species))
+        module = REFERENCE.neighbour_density(operation.table)
+        return (module(harmonics, self._to_edges(operation, 1, hidden), *indices),)
 
     def pooling_density(self, operation, basis, envelope, weights):
         of_pair = torch.tanh((basis @ weights).square())[:, None]
@@ -147,27 +135,21 @@ class Interpreter:
             for (i, shape), part in zip(t.shapes.items(), parts, strict=True)
         }
         species = self.species if n_copies > 1 else torch.zeros_like(self.species)
-        return (Linear(t.irreps_in, t.irreps_out)(x, matrices, species),)
+        return (REFERENCE.linear(t)(x, matrices, species),)
 
     def polynomial_product(self, operation, a, weights):
         species = self.species if len(weights) > 1 else None
-        return (PolynomialProduct(operation.table).to(a.dtype)(a, weights, species),)
+        return (REFERENCE.polynomial_product(operation.table).to(a.dtype)(a, weights, species),)
 
     def gate(self, operation, x):
-        t = operation.table
-        return (Gate(t.irreps_in, t.irreps_out, t.even, t.odd, t.gate)(x),)
+        return (REFERENCE.gate(operation.table)(x),)
 
     def norm(self, operation, x):
-        return (Norm(operation.table.irreps, operation.table.even, operation.table.odd)(x),)
+        return (REFERENCE.norm(operation.table)(x),)
 
     def select(self, operation, x):
         return (Select(operation.table.irreps_in, operation.table.irreps_out)(x),)
 
     def repulsion(self, operation, r):
-        t, r = operation.table, r[:, 0]
-        charges, ends = (r.new_tensor(x)[self.species] for x in (t.charges, t.half_ends))
-        (z_j, z_i), (r_j, r_i) = ((x[self.senders], x[self.receivers]) for x in (charges, ends))
-        x = r * (z_i**t.power + z_j**t.power) / t.length
-        phi = sum(c * torch.exp(-k * x) for c, k in zip(t.coefficients, t.exponents, strict=True))
-        u = Envelope("polynomial", t.envelope_power)(r / (r_j + r_i))
-        return (self._nodes((0.5 * t.coulomb * z_i * z_j / r * phi * u)[:, None]),)
+        module = REFERENCE.repulsion(operation.table).to(r.dtype)
+        return (module(r[:, 0], self.senders, self.receivers, self.species)[:, None],)

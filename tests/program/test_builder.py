@@ -107,6 +107,14 @@ def test_unknown_elements_are_refused():
         build_program(potential("mace"), elements=(1, 2))
 
 
+def test_weights_that_are_not_finite_are_refused():
+    model = random_potential(Design.model_validate({"layers": 1, "channels": 3, "l_max": 1}))
+    with torch.no_grad():
+        list(model.parameters())[-1].fill_(torch.nan)
+    with pytest.raises(ValueError, match=r"would not be finite.*earlier checkpoint"):
+        build_program(model)
+
+
 def test_weights_are_copied():
     model = random_potential(Design.model_validate({"layers": 1, "channels": 3, "l_max": 1}))
     graph = graph_of(model, (METHANOL,))

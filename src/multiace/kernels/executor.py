@@ -53,27 +53,35 @@ class Executor(Protocol):
             receivers: i of each edge.
             reverse: the opposite of each edge, if radial functions are evaluated once a pair.
         """
+        ...
 
     def begin(self, edge_vectors: Float[Tensor, "edges 3"], gradients: bool) -> None:
         """Evaluate what no layer changes; `gradients`: layers will be reversed too."""
+        ...
 
     def forward_layer(self, t: int) -> None:
         """Evaluate h^(t) of owned nodes."""
+        ...
 
     def features(self, t: int) -> Float[Tensor, "nodes dim"]:
         """Return the memory of h^(t)."""
+        ...
 
     def energies(self) -> Float64[Tensor, "owned terms"]:
         """Return the terms of each energy, eV."""
+        ...
 
     def reverse_layer(self, t: int) -> None:
         """Add what layer t contributes to the gradients."""
+        ...
 
     def feature_gradients(self, t: int) -> Float[Tensor, "nodes dim"]:
         """Return the memory of dE/dh^(t)."""
+        ...
 
     def gradient(self) -> Float64[Tensor, "edges 3"]:
         """Return dE/d(edge vector), eV/Å."""
+        ...
 
     def evaluate(
         self,
@@ -85,3 +93,4 @@ class Executor(Protocol):
         virial: bool,
     ) -> Totals:
         """Evaluate structures without ghosts."""
+        ...

@@ -3,9 +3,10 @@
 from multiace.program.builder import build_program
 from multiace.program.file import ProgramFileError, read_program, to_bytes, write_program
 from multiace.program.plan import Plan, fastest
-from multiace.program.program import Array, Operation, Program
+from multiace.program.program import OPERATIONS, Array, Operation, Program
 
 __all__ = [
+    "OPERATIONS",
     "Array",
     "Operation",
     "Plan",

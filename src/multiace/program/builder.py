@@ -41,6 +41,7 @@ def build_program(
 
     Raises:
         ElementError: an element that the potential does not know.
+        ValueError: a weight that is not finite.
     """
     chosen = tuple(sorted(set(elements or potential.elements)))
     if not set(chosen) <= set(potential.elements):
@@ -66,7 +67,7 @@ def build_program(
                 reads.append(layers.readout(t, readout, layer.layout.features_out, h))
     terms, factors = _energy(draft, len(reads))
     splines = edges.splines or ()
-    return Program(
+    program = Program(
         elements=chosen,
         cutoff=potential.cutoff,
         dtype=potential.dtype,
@@ -82,6 +83,14 @@ def build_program(
         factors=factors,
         names=potential.terms,
     )
+    for name, tensor in program.tensors.items():
+        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+            raise ValueError(
+                f"{name.capitalize()} of the program would not be finite, as weights of the "
+                "potential are not. Take an earlier checkpoint, or train with a smaller learning "
+                "rate."
+            )
+    return program
 
 
 def _energy(

@@ -14,8 +14,8 @@ from multiace.layer.layer import Layer
 from multiace.model import Model
 from multiace.program.program import ABSENT, Array, Lifetime, Operation, Rows
 
-_READ_AGAIN = ("convolution", "quotient", "polynomial_product", "gate", "norm")
-"""Operations whose derivative needs their inputs."""
+_NONLINEAR = ("convolution", "quotient", "polynomial_product", "gate", "norm")
+"""Operations whose reverse pass reads their inputs again."""
 
 
 class Draft:
@@ -82,14 +82,14 @@ class Draft:
         lifetimes: dict[int, Lifetime] = dict.fromkeys((vectors, *whole), "whole")
         for operation in self.operations:
             if differentiable.intersection(operation.inputs):
-                differentiable.update(operation.outputs)
+                differentiable.update({*operation.outputs} - {ABSENT})
             if operation.layer == 0 and operation.name != "spline":
                 lifetimes.update(dict.fromkeys(operation.outputs, "whole"))
-            if operation.name in _READ_AGAIN:
+            if operation.name in _NONLINEAR:
                 for array in operation.inputs:
                     if lifetimes.get(array) != "whole" and self._shapes[array][0] != "edges":
                         lifetimes[array] = "kept"
         return tuple(
-            Array(rows, width, lifetimes.get(n, "temporary"), n in differentiable - {ABSENT})
+            Array(rows, width, lifetimes.get(n, "temporary"), n in differentiable)
             for n, (rows, width) in enumerate(self._shapes)
         )

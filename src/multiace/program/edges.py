@@ -4,20 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from typing import NamedTuple, cast
+from dataclasses import replace
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
-from multiace.activation import Activation
 from multiace.elements import format_elements
-from multiace.kernels.tables import (
-    AgnesiTable,
-    EdgeBasisTable,
-    RadialBasisTable,
-    RadialNetworkTable,
-    RepulsionTable,
-)
 from multiace.layer.atomic_basis import AtomicBasis
 from multiace.program import radial
 from multiace.program.draft import Draft
@@ -51,7 +44,7 @@ class EdgeOperations:
 
     def __init__(self, draft: Draft, *, exact: bool, tolerance: float) -> None:
         self.draft, self.model, self.present = draft, draft.model, draft.present
-        table = EdgeBasisTable(cast(int, self.model.edge_functions.edge_basis.l_max))
+        table = self.model.edge_functions.edge_basis.table
         self.vectors, self.distances = draft.array("edges", 3), draft.array("edges", 1)
         self.harmonics = draft.array("edges", (table.l_max + 1) ** 2)
         outputs = [self.distances, self.harmonics]
@@ -64,16 +57,11 @@ class EdgeOperations:
         """Add the repulsion of cores; return its array."""
         repulsion = self.model.baseline.repulsion
         assert repulsion is not None
-        table = RepulsionTable(
-            envelope_power=repulsion.envelope_power,
-            length=repulsion.length,
-            power=repulsion.power,
-            coulomb=repulsion.coulomb,
-            coefficients=repulsion.coefficients,
-            exponents=repulsion.exponents,
-            charges=tuple(repulsion.charges[self.present].tolist()),
-            half_ends=tuple(repulsion.half_ends[self.present].tolist()),
-        )
+        of_elements = {
+            name: tuple(getattr(repulsion.table, name)[n] for n in self.present)
+            for name in ("charges", "half_ends")
+        }
+        table = replace(repulsion.table, **of_elements)
         energy = self.draft.array("owned", 1)
         return self.draft.add("repulsion", 1, [self.distances], [energy], table)
 
@@ -96,12 +84,12 @@ class EdgeOperations:
         """Add the radial basis; return it, and its envelope where the weights have one."""
         functions, argument = self.model.edge_functions, ABSENT
         if functions.transform is not None:
-            t = functions.transform
-            table = AgnesiTable(t.a, t.q, t.p, tuple(t.radii[self.present].tolist()))
+            radii = functions.transform.table.radii
+            table = replace(functions.transform.table, radii=tuple(radii[n] for n in self.present))
             argument = self.draft.array("pairs", 1)
             self.draft.add("agnesi", 0, [self.distances], [argument], table)
         module = functions.radial_basis
-        table = cast(RadialBasisTable, module.kernel.table)
+        table = module.kernel.table
         basis = self.draft.array("pairs", table.number)
         envelope = self.draft.array("pairs", 1) if table.envelope_on == "weights" else ABSENT
         inputs, outputs = [self.distances, argument], [basis, envelope]
@@ -115,12 +103,9 @@ class EdgeOperations:
         sources = []
         for layer in self.draft.bases:
             network = layer.radial_network
-            matrices = network.matrices
-            number = len(self.model.edge_functions.radial_basis.constants)
-            widths = (number, *(matrix.shape[1] for matrix in matrices))
-            table = RadialNetworkTable(widths, cast(Activation, network.kernel.activation))
-            constants = [_joined(matrices), _joined(list(network.biases))]
-            hidden = self.draft.array("pairs", widths[-1])
+            table = network.kernel.table
+            constants = [_joined(network.matrices), _joined(list(network.biases))]
+            hidden = self.draft.array("pairs", table.widths[-1])
             self.draft.add("radial_network", 0, [basis, envelope], [hidden], table, constants)
             sources.append(RadialSource(hidden, self._weights(layer), self._types(network.species)))
         return sources

@@ -1,4 +1,7 @@
-"""Program files: one safetensors file, checked when read. See docs/programs.md."""
+"""Program files: one safetensors file, checked when read. See docs/programs.md.
+
+Widths of arrays and shapes of weights are checked by the executors that run a program.
+"""
 
 from __future__ import annotations
 
@@ -14,13 +17,41 @@ import torch
 from torch import Tensor
 
 from multiace import __version__
-from multiace.program.check import check, operation_of
-from multiace.program.program import FORMAT, LIFETIMES, ROWS, Array, Program
+from multiace.elements import SYMBOLS
+from multiace.kernels import tables
+from multiace.program.program import (
+    ABSENT,
+    FORMAT,
+    LIFETIMES,
+    OPERATIONS,
+    ROWS,
+    Array,
+    Operation,
+    Program,
+)
 
 _KIND = "multiace program"
 _CHECKSUM = "checksum"
 _NAMES = {torch.int64: "I64", torch.float32: "F32", torch.float64: "F64"}
 _DTYPES = {4: torch.float32, 8: torch.float64}
+
+
+_TABLES: dict[str, Any] = {
+    "edge_basis": tables.EdgeBasisTable,
+    "agnesi": tables.AgnesiTable,
+    "radial_basis": tables.RadialBasisTable,
+    "radial_network": tables.RadialNetworkTable,
+    "spline": tables.SplineTable,
+    "convolution": tables.ConvolutionTable,
+    "neighbour_density": tables.DensityTable,
+    "linear": tables.LinearTable,
+    "polynomial_product": tables.ProductTable,
+    "gate": tables.GateTable,
+    "norm": tables.NormTable,
+    "select": tables.SelectTable,
+    "repulsion": tables.RepulsionTable,
+}
+"""Operation -> what it is built from; the others need nothing."""
 
 
 class ProgramFileError(ValueError):
@@ -67,7 +98,7 @@ def write_program(path: str | os.PathLike[str], program: Program) -> None:
 
 
 def read_program(path: str | os.PathLike[str]) -> Program:
-    """Read a program and check all of it.
+    """Read a program.
 
     Raises:
         ProgramFileError: the file cannot be read, is damaged, or is of another kind or version.
@@ -77,64 +108,64 @@ def read_program(path: str | os.PathLike[str]) -> Program:
     except OSError as error:
         raise ProgramFileError(f"{path}: cannot be read: {error.strerror or error}.") from error
     try:
-        return _program(data)
-    except _Refused as refused:
-        raise ProgramFileError(f"{path}: {refused}") from None
+        tensors = safetensors.torch.load(data)
+        metadata = _header(data).get("__metadata__", {})
+    except (safetensors.SafetensorError, ValueError, RuntimeError, KeyError) as error:
+        raise ProgramFileError(f"{path}: is not a valid safetensors file: {error}.") from None
+    reason = _refusal(data, tensors, metadata)
+    if reason is not None:
+        raise ProgramFileError(f"{path}: {reason}")
+    del tensors[_CHECKSUM]
+    try:
+        program = _decode(tensors, metadata)
+        _check(program)
+        _ensure(program.digest == metadata["digest"], "its digest is another one")
     except (ValueError, KeyError, IndexError, TypeError, RuntimeError) as error:
         raise ProgramFileError(
-            f"{path}: is not a program that makes sense: {error}. Export the model again."
+            f"{path}: makes no sense as a program: {error}. Export the model again."
         ) from None
-
-
-class _Refused(ValueError):
-    """Why a file is no program, in a sentence."""
-
-
-def _program(data: bytes) -> Program:
-    try:
-        tensors = safetensors.torch.load(data)
-        n_header = int.from_bytes(data[:8], "little")
-        metadata = json.loads(data[8 : 8 + n_header]).get("__metadata__", {})
-    except (safetensors.SafetensorError, ValueError, RuntimeError, KeyError) as error:
-        raise _Refused(f"is not a valid safetensors file: {error}.") from None
-    if metadata.get("format") != _KIND:
-        raise _Refused(
-            f"is a {metadata.get('format')!r} file where a {_KIND!r} is needed. Write one with "
-            "`multiace export MODEL --to program`."
-        )
-    found = tensors.pop(_CHECKSUM, None)
-    if found is None or found.dtype != torch.int64 or found.numel() != 1:
-        raise _Refused("has no checksum.")
-    place = _place_of_checksum(data)
-    if zlib.crc32(data[:place] + bytes(8) + data[place + 8 :]) != int(found):
-        raise _Refused(
-            "does not match its checksum: the file was damaged or changed after it was written. "
-            "Copy it again, or export the model again."
-        )
-    program = _decode(tensors, metadata)
-    check(program)
-    if program.digest != metadata.get("digest"):
-        raise _Refused("does not match its digest. Export the model again.")
     return program
 
 
+def _header(data: bytes | bytearray) -> dict[str, Any]:
+    return json.loads(data[8 : 8 + int.from_bytes(data[:8], "little")])
+
+
 def _place_of_checksum(data: bytes | bytearray) -> int:
-    n_header = int.from_bytes(data[:8], "little")
-    return 8 + n_header + json.loads(data[8 : 8 + n_header])[_CHECKSUM]["data_offsets"][0]
+    return 8 + int.from_bytes(data[:8], "little") + _header(data)[_CHECKSUM]["data_offsets"][0]
+
+
+def _refusal(data: bytes, tensors: dict[str, Tensor], metadata: dict[str, str]) -> str | None:
+    """Return why a file is not read any further, as a sentence."""
+    kind, found, header = metadata.get("format"), tensors.get(_CHECKSUM), tensors.get("header")
+    if kind != _KIND:
+        return (
+            f"is a {kind!r} file where a {_KIND!r} is needed. Write one with "
+            "`multiace export MODEL --to program`."
+        )
+    if found is None or found.dtype != torch.int64 or found.numel() != 1:
+        return "has no checksum."
+    place = _place_of_checksum(data)
+    if zlib.crc32(data[:place] + bytes(8) + data[place + 8 :]) != int(found):
+        return (
+            "does not match its checksum: the file was damaged or changed after it was written. "
+            "Copy it again, or export the model again."
+        )
+    if header is None or header.numel() != 10 or int(header[0]) != FORMAT:
+        return (
+            f"has format {None if header is None else int(header[0])}; this is multiace "
+            f"{__version__}, which reads format {FORMAT}. Update multiace, or export the model "
+            "again."
+        )
+    return None
 
 
 def _decode(tensors: dict[str, Tensor], metadata: dict[str, str]) -> Program:
     """Return the program of named tensors."""
-    header = _words(tensors, "header")
-    if header[0] != FORMAT:
-        raise _Refused(
-            f"has format {header[0]}; this is multiace {__version__}, which reads format "
-            f"{FORMAT}. Update multiace, or export the model again."
-        )
-    _, n_layers, n_elements, n_arrays, n_operations, n_tables, n_constants, *rest = header
-    vectors, size, exact = rest
+    _, n_layers, n_elements, n_arrays, n_operations, *rest = _words(tensors, "header")
+    n_tables, n_constants, vectors, size, exact = rest
     cutoff, error, slope_error = tensors["settings"].double().tolist()
-    tables = [tensors[f"table.{n}"] for n in range(n_tables)]
+    encodings = [tensors[f"table.{n}"] for n in range(n_tables)]
     constants = [tensors[f"constant.{n}"] for n in range(n_constants)]
     arrays = tuple(
         Array(ROWS[_index(rows)], width, LIFETIMES[_index(lifetime)], bool(differentiable))
@@ -143,9 +174,8 @@ def _decode(tensors: dict[str, Tensor], metadata: dict[str, str]) -> Program:
     operations, words = [], _words(tensors, "operations")
     while words:
         n = words[0]
-        if not 1 <= n <= len(words):
-            raise ValueError(f"an operation has {n} words, of {len(words)} that are left")
-        operations.append(operation_of(words[1:n], tables, constants))
+        _ensure(1 <= n <= len(words), f"an operation has {n} words, and {len(words)} are left")
+        operations.append(_operation(words[1:n], encodings, constants))
         words = words[n:]
     program = Program(
         elements=tuple(_words(tensors, "elements")),
@@ -165,22 +195,68 @@ def _decode(tensors: dict[str, Tensor], metadata: dict[str, str]) -> Program:
         provenance=json.loads(metadata["provenance"]),
     )
     counts = (program.n_layers, len(program.elements), len(arrays), len(operations))
-    if counts != (n_layers, n_elements, n_arrays, n_operations):
-        raise ValueError(f"the header counts {header[1:5]}, and there are {counts}")
-    if len(tensors) != 9 + n_tables + n_constants:
-        raise ValueError(f"{len(tensors)} tensors are not those of the header")
+    _ensure(counts == (n_layers, n_elements, n_arrays, n_operations), "the header counts otherwise")
+    _ensure(len(tensors) == 9 + n_tables + n_constants, "it has tensors that nothing refers to")
     return program
 
 
-def _words(tensors: dict[str, Tensor], name: str) -> list[Any]:
+def _operation(words: list[int], encodings: list[Tensor], constants: list[Tensor]) -> Operation:
+    """Return the operation of a record: code, layer, table, then three lists with their lengths."""
+    code, layer, table, *rest = words
+    _ensure(1 <= code <= len(OPERATIONS), f"{code} is no code of an operation")
+    name, lists = OPERATIONS[code - 1], []
+    for _ in range(3):
+        n, rest = rest[0], rest[1:]
+        _ensure(0 <= n <= len(rest), f"a list of {name} has {n} words, and {len(rest)} are left")
+        lists.append(tuple(rest[:n]))
+        rest = rest[n:]
+    of_table = _TABLES.get(name)
+    _ensure(not rest and (table == ABSENT) == (of_table is None), f"a record of {name} is wrong")
+    return Operation(
+        name,
+        layer,
+        lists[0],
+        lists[1],
+        None if of_table is None else of_table.decode(encodings[_index(table)]),
+        tuple(None if n == ABSENT else constants[_index(n)] for n in lists[2]),
+    )
+
+
+def _check(program: Program) -> None:
+    """Check numbers, positions and the order of operations."""
+    elements, n_arrays = program.elements, len(program.arrays)
+    _ensure(bool(elements) and elements == tuple(sorted(set(elements))), "elements do not ascend")
+    _ensure(1 <= elements[0] <= elements[-1] <= len(SYMBOLS), "an element does not exist")
+    numbers = (program.cutoff, program.spline_error, program.spline_slope_error)
+    _ensure(all(0.0 <= number < float("inf") for number in numbers), "cutoff or spline errors")
+    written, layer = {program.vectors}, 0
+    for operation in program.operations:
+        name, places = operation.name, (*operation.inputs, *operation.outputs)
+        _ensure(all(ABSENT <= n < n_arrays for n in places), f"{name} of arrays out of range")
+        _ensure(layer <= operation.layer <= program.n_layers, f"{name} in layer {operation.layer}")
+        _ensure({*operation.inputs} <= written | {ABSENT}, f"{name} reads what was not written")
+        written |= {*operation.outputs}
+        layer = operation.layer
+    _ensure({*program.features, *program.reads} <= written - {ABSENT}, "results are not written")
+    n_read, n_terms = len(program.reads), len(program.names)
+    _ensure(program.terms.shape == (len(elements), n_terms), "the shape of terms")
+    _ensure(program.factors.shape == (n_read, len(elements)) and n_read <= n_terms, "factors")
+    for name, tensor in program.tensors.items():
+        _ensure(not tensor.is_floating_point() or bool(tensor.isfinite().all()), f"{name} is nan")
+
+
+def _words(tensors: dict[str, Tensor], name: str) -> list[int]:
     found = tensors[name]
-    if found.dtype != torch.int64 or found.ndim != 1:
-        raise ValueError(f"{name} is {found.dtype}, {tuple(found.shape)}, not int64 words")
+    _ensure(found.dtype == torch.int64 and found.ndim == 1, f"{name} is {found.dtype}")
     return found.tolist()
 
 
 def _index(value: int) -> int:
-    """Refuse what counts from the end."""
-    if value < 0:
-        raise ValueError(f"{value} is no position")
+    """Refuse what Python would count from the end."""
+    _ensure(value >= 0, f"{value} is no position")
     return value
+
+
+def _ensure(holds: bool, what: str) -> None:
+    if not holds:
+        raise ValueError(what)

@@ -7,28 +7,27 @@ from typing import cast
 from torch import Tensor, nn
 
 from multiace.activation import Activation
-from multiace.design.layout import SCALAR, LayerLayout
+from multiace.kernels.operation import OperationModule
 from multiace.kernels.tables import (
     ConvolutionTable,
     DensityTable,
     GateTable,
-    LinearTable,
-    NormTable,
     SelectTable,
 )
 from multiace.layer.atomic_basis import AtomicBasis
 from multiace.layer.layer import Layer
 from multiace.layer.linear import EquivariantLinear
 from multiace.layer.message import Message
-from multiace.layer.nonlinearity import Norm
 from multiace.layer.update import Select, Update
-from multiace.o3.irreps import Irreps
+from multiace.layer_layout import LayerLayout
+from multiace.o3.irreps import Irrep, Irreps
 from multiace.program.draft import Draft
 from multiace.program.edges import EdgeOperations, RadialSource
 from multiace.program.linear_map import LinearMap, folded
 from multiace.readout import LinearReadout, MLPReadout
 
-_ENERGY = Irreps.of(1, [SCALAR])
+_SCALAR = Irrep(0, 1)
+_ENERGY = Irreps.of(1, [_SCALAR])
 
 
 class LayerOperations:
@@ -60,13 +59,9 @@ class LayerOperations:
             else:
                 a = self._message(part, a, t, to=last)
         self._connect(t, update, h, a)
-        if isinstance(update.nonlinearity, Norm):
-            norm = update.nonlinearity
-            table = NormTable(norm.irreps, norm.even, norm.odd)
-            self.draft.add("norm", t, [a], [out], table)
-        elif update.nonlinearity is not None:
-            table = cast(GateTable, update.nonlinearity.table)
-            self.draft.add("gate", t, [a], [out], table)
+        if update.nonlinearity is not None:
+            sigma = cast(OperationModule, update.nonlinearity)
+            self.draft.add(sigma.name, t, [a], [out], sigma.table)
         return out
 
     def _pool(
@@ -159,18 +154,17 @@ class LayerOperations:
 
     def _map(self, linear: LinearMap, x: int, t: int, *, to: int | None = None) -> int:
         to = self.draft.array("owned", linear.irreps_out.dim) if to is None else to
-        table = LinearTable(linear.irreps_in, linear.irreps_out)
-        return self.draft.add("linear", t, [x], [to], table, [linear.flat])
+        return self.draft.add("linear", t, [x], [to], linear.table, [linear.flat])
 
     def readout(self, t: int, readout: nn.Module, features: Irreps, h: int) -> int:
         """Add R(h)."""
         if isinstance(readout, LinearReadout):
-            weights = {str(SCALAR): readout.weights * readout.factor}
+            weights = {str(_SCALAR): readout.weights * readout.factor}
             return self._map(LinearMap(features, _ENERGY, weights), h, t)
         assert isinstance(readout, MLPReadout)
-        hidden = Irreps.of(readout.first.shape[1], [SCALAR])
-        first = {str(SCALAR): readout.first * readout.first_factor}
-        second = {str(SCALAR): readout.second * readout.second_factor}
+        hidden = Irreps.of(readout.first.shape[1], [_SCALAR])
+        first = {str(_SCALAR): readout.first * readout.first_factor}
+        second = {str(_SCALAR): readout.second * readout.second_factor}
         maps = LinearMap(features, hidden, first), LinearMap(hidden, _ENERGY, second)
         if readout.activation is None:
             return self._map(maps[0].then(maps[1]), h, t)

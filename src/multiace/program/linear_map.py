@@ -8,9 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from multiace.kernels.tables import LinearTable
 from multiace.layer.linear import EquivariantLinear
 from multiace.layer.message import Message
-from multiace.o3.irreps import Irrep, Irreps
+from multiace.o3.irreps import Irreps
 
 _WORTHWHILE = 2
 """A product of two maps may have this many times their numbers: matrices take time to read."""
@@ -46,14 +47,14 @@ class LinearMap:
         return cls(linear.irreps_in, linear.irreps_out, matrices, linear.per_element)
 
     @property
-    def flat(self) -> Tensor:
-        """All matrices, irrep after irrep of y."""
-        return torch.cat([self.matrices[str(i)].flatten() for i in self.mixed])
+    def table(self) -> LinearTable:
+        """Layout for the operation."""
+        return LinearTable(self.irreps_in, self.irreps_out)
 
     @property
-    def mixed(self) -> list[Irrep]:
-        """Irreps that both x and y have."""
-        return [irrep for irrep in self.irreps_out.irreps if irrep in self.irreps_in.irreps]
+    def flat(self) -> Tensor:
+        """All matrices, irrep after irrep of y."""
+        return torch.cat([self.matrices[str(irrep)].flatten() for irrep in self.table.shapes])
 
     @property
     def n_numbers(self) -> int:

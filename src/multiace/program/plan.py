@@ -14,7 +14,7 @@ from multiace.device import own_mode
 from multiace.elements import ElementError, format_elements
 from multiace.geometry.graph import Graph
 from multiace.geometry.pairs import Pairs
-from multiace.potential import Potential, Prediction, stress_of
+from multiace.potential import Potential, Prediction
 from multiace.program.builder import build_program
 from multiace.program.file import to_bytes
 
@@ -199,10 +199,12 @@ class Plan:
         Raises:
             ElementError: an element that the plan was not made for.
         """
-        with self._alone, own_mode(), self.potential.kernels.own_threads():
+        if torch.is_inference_mode_enabled():  # results are to be usual tensors
+            with own_mode():
+                return self.evaluate(graph, forces=forces, stress=stress)
+        with self._alone, self.potential.kernels.own_threads():
             ends = (graph.senders, graph.receivers)
-            new = _Bound.of(graph.n_nodes, graph.species, *ends, graph.pairs)
-            self._bind(new, graph.pairs)
+            self._bind(_Bound.of(graph.n_nodes, graph.species, *ends, graph.pairs), graph.pairs)
             wanted = {"forces": forces, "virial": stress}
             structures = (graph.structure_of_node, graph.n_structures)
             try:
@@ -210,8 +212,9 @@ class Plan:
             except BaseException:
                 self._bound = None  # after an error, nodes and edges must be bound again
                 raise
-            of_volume = None if found.virial is None else stress_of(found.virial, graph.volume)
-        return Prediction(*found[:4], stress=of_volume, virial=found.virial)
+            volume, virial = graph.volume.view(-1, 1, 1), found.virial
+            by_volume = None if virial is None else virial / -volume  # nan where there is none
+        return Prediction(*found[:4], stress=by_volume, virial=virial)
 
 
 class _Bound(NamedTuple):

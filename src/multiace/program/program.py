@@ -87,9 +87,9 @@ class Operation:
 class Program:
     """Operations over arrays, layer by layer, with their weights.
 
-    An array that several operations of a layer write is their sum. The terms of the energy of an
-    atom i of element z are T_ik = terms_zk, and the last of them are factors_nz times the arrays
-    `reads` on top.
+    An array that several operations of a layer write is their sum. The energy of an atom of
+    element z is the sum of its terms: the constants `terms[z]`, where the last of them, one for
+    each of `reads`, gain `factors[n, z]` times what is read.
 
     Args:
         elements: atomic numbers, ascending; species count in these.
@@ -100,12 +100,12 @@ class Program:
         spline_slope_error: the same of slopes.
         arrays: all arrays.
         operations: in the order of the forward pass.
-        vectors: array of edge vectors.
-        features: array of h^(t) for t = 1 .. T.
-        reads: arrays that the energy reads.
+        vectors: position of the array of edge vectors.
+        features: positions of the arrays h^(t), t = 1 .. T.
+        reads: positions of the arrays that the energy reads.
         terms: constants, eV.
         factors: eV.
-        names: names of the terms.
+        names: of the terms.
         provenance: where the weights come from, for people.
     """
 

@@ -118,7 +118,7 @@ class Executor:
 
     def energies(self) -> Float64[Tensor, "owned terms"]:
         """Return the terms of each energy."""
-        terms = torch.empty((self._n_owned, self._n_terms), dtype=torch.float64)
+        terms = _empty(self._n_owned, self._n_terms)
         self._call("energies", None, pointer(terms))
         return terms
 
@@ -132,7 +132,7 @@ class Executor:
 
     def gradient(self) -> Float64[Tensor, "edges 3"]:
         """Return dE/d(edge vector)."""
-        gradient = torch.empty((self._n_edges, 3), dtype=torch.float64)
+        gradient = _empty(self._n_edges, 3)
         self._call("gradient", pointer(gradient))
         return gradient
 
@@ -151,13 +151,12 @@ class Executor:
             IndexError: a structure that does not exist.
         """
         n_nodes, n_terms = self._n_nodes, self._n_terms
-        shapes = [(n_structures,), (n_nodes,), (n_structures, n_terms), (n_nodes, 3)]
-        wanted = [True, True, True, forces, virial]
         totals = Totals(
-            *(
-                torch.empty(shape, dtype=torch.float64) if is_wanted else None
-                for shape, is_wanted in zip((*shapes, (n_structures, 3, 3)), wanted, strict=True)
-            )
+            energy=_empty(n_structures),
+            energies=_empty(n_nodes),
+            contributions=_empty(n_structures, n_terms),
+            forces=_empty(n_nodes, 3) if forces else None,
+            virial=_empty(n_structures, 3, 3) if virial else None,
         )
         vectors, of_node = self._double(edge_vectors), structure_of_node.contiguous()
         results = (totals.energies, totals.energy, *totals[2:])
@@ -183,3 +182,7 @@ class Executor:
         buffer = (self._dtype * (self._n_nodes * width)).from_address(address or 0)
         buffer.executor = self
         return torch.from_numpy(np.ctypeslib.as_array(buffer).reshape(self._n_nodes, width))
+
+
+def _empty(*shape: int) -> Tensor:
+    return torch.empty(shape, dtype=torch.float64)

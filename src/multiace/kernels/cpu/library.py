@@ -17,7 +17,7 @@ from torch import Tensor
 
 _LOG = logging.getLogger("multiace")
 
-ABI_VERSION = 10
+ABI_VERSION = 11
 """Version of the C interface; a library with another one is refused."""
 
 INSTRUCTION_SETS = ("baseline", "avx2", "avx512")
@@ -51,7 +51,7 @@ class KernelLibrary:
 
     def __init__(self, path: Path, instruction_set: str) -> None:
         self.path, self.instruction_set = path, instruction_set
-        self._known: dict[tuple[str, torch.dtype], Callable[[Any], int]] = {}
+        self._known: dict[tuple[str, torch.dtype | None], Callable[[Any], int]] = {}
         try:
             self._functions = ctypes.CDLL(str(path))
         except OSError as error:
