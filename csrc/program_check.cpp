@@ -1,4 +1,4 @@
-// Operations are checked in their order, with what is known of the arrays by then. Rules that the executor relies on:
+// Operations are checked in their order, with what is known of the arrays by then. The executor relies on these rules:
 //
 // - Layer 0 is about edges, and embeds all nodes. Operations of layer t read arrays of layer t, h^(t-1) and edges.
 // - Those that write arrays of all nodes (but for h^(t)) come first in a layer, and read such arrays only; the others
@@ -8,7 +8,6 @@
 #include "program_check.h"
 
 #include <algorithm>
-#include <array>
 #include <cmath>
 #include <cstring>
 #include <utility>
@@ -20,7 +19,7 @@ constexpr int64_t kMost = int64_t{1} << 20;       // of sizes
 constexpr int64_t kMostOfRow = int64_t{1} << 22;  // numbers of all arrays for one atom, edge or pair
 constexpr int64_t kMostWords = int64_t{1} << 28;  // of tables, read again for each operation
 constexpr int64_t kMostMixed = int64_t{1} << 30;  // products of couplings and weights
-constexpr int64_t kMostDegree = 6, kMostCorrelation = 8, kMostNumber = 119;
+constexpr int64_t kMostDegree = 6, kMostCorrelation = 8, kMostNumber = 118, kMostPower = 64;
 constexpr int64_t kAbsent = -1;
 
 /// What an operation looks like. Inputs: v edge vectors, d distances, y harmonics, a transformed distances, b radial
@@ -28,221 +27,164 @@ constexpr int64_t kAbsent = -1;
 /// p pairs or absent, O atoms.
 struct Form {
   const char *name, *inputs, *outputs;
-  int64_t n_constants;
+  size_t n_constants;
   bool has_table;
 };
 constexpr Form kForms[] = {
-    {"edge_basis", "v", "EE", 0, true},
-    {"agnesi", "d", "P", 0, true},
-    {"radial_basis", "da", "Pp", 1, true},
-    {"radial_network", "be", "P", 2, true},
-    {"spline", "d", "E", 2, true},
-    {"embedding", "", "O", 1, false},
-    {"convolution", "nyh", "O", 2, true},
-    {"neighbour_density", "yh", "O", 1, true},
-    {"pooling_density", "be", "O", 1, false},
-    {"quotient", "xx", "O", 0, false},
-    {"linear", "x", "O", 1, true},
-    {"polynomial_product", "x", "O", 1, true},
-    {"gate", "x", "O", 0, true},
-    {"norm", "x", "O", 0, true},
-    {"select", "x", "O", 0, true},
-    {"repulsion", "d", "O", 0, true},
-};
+    {"edge_basis", "v", "EE", 0, true},       {"agnesi", "d", "P", 0, true},
+    {"radial_basis", "da", "Pp", 1, true},    {"radial_network", "be", "P", 2, true},
+    {"spline", "d", "E", 2, true},            {"embedding", "", "O", 1, false},
+    {"convolution", "nyh", "O", 2, true},     {"neighbour_density", "yh", "O", 1, true},
+    {"pooling_density", "be", "O", 1, false}, {"quotient", "xx", "O", 0, false},
+    {"linear", "x", "O", 1, true},            {"polynomial_product", "x", "O", 1, true},
+    {"gate", "x", "O", 0, true},              {"norm", "x", "O", 0, true},
+    {"select", "x", "O", 0, true},            {"repulsion", "d", "O", 0, true}};
 
 class Check {
   using Array = Program::Array;
   using Operation = Program::Operation;
 
  public:
-  explicit Check(const Program& program)
-      : p(program),
-        writer_(p.arrays.size(), kAbsent),
-        is_read_(p.arrays.size()),
-        differentiable_(p.arrays.size()),
-        read_again_(p.arrays.size()) {}
+  explicit Check(const Program& program) : p(program), arrays_(p.arrays.size()) {}
 
   void all() {
-    where_ = "the program";
     check_numbers();
-    differentiable_[p.vectors] = true;
-    for (number_ = 0; number_ < static_cast<int64_t>(p.operations.size()); ++number_)
-      check_operation(p.operations[number_]);
-    where_ = "the program";
+    arrays_[p.vectors].differentiable = true;
+    for (const Operation& operation : p.operations) check_operation(operation), ++number_;
+    where_ = "it";
     check_arrays();
   }
 
  private:
-  // ---- refusing -------------------------------------------------------------------------------------------------------
+  /// What is known of an array by now.
+  struct Known {
+    const Operation* writer = nullptr;  // the first
+    bool is_read = false, read_again = false, differentiable = false, whole = false;
+  };
 
   template <class... Parts>
   void need(bool holds, const Parts&... parts) const {
     if (holds) return;
     throw ProgramError(joined("The program makes no sense: ", where_, " has ", parts..., ". Export it again."));
   }
-  int64_t within(const char* what, int64_t value, int64_t least, int64_t most) const {
+  void within(const char* what, int64_t value, int64_t least, int64_t most) const {
     need(value >= least && value <= most, what, " ", value, ", which must be ", least, " to ", most);
-    return value;
   }
-
-  // ---- the whole ------------------------------------------------------------------------------------------------------
+  const Array& array(int64_t n) const {
+    within("array", n, 0, size_of(p.arrays) - 1);
+    return p.arrays[n];
+  }
+  template <class T>
+  static int64_t size_of(const std::vector<T>& items) { return static_cast<int64_t>(items.size()); }
 
   void check_numbers() const {
-    for (size_t k = 0; k < p.elements.size(); ++k)
-      need(p.elements[k] >= (k ? p.elements[k - 1] + 1 : 1) && p.elements[k] < kMostNumber, "element ", p.elements[k],
-           " at place ", k, "; they are atomic numbers, ascending");
-    need(p.cutoff > 0, "a cutoff of ", p.cutoff, " A");
-    need(p.spline_error >= 0 && p.spline_slope_error >= 0, "a negative error of splines");
-    int64_t total = 0;
-    for (const Array& array : p.arrays) total += within("an array of width", array.width, 1, kMost);
-    need(total <= kMostOfRow, "arrays with ", total, " numbers a row together; ", kMostOfRow, " are possible");
-    need(!p.reads.empty() && static_cast<int64_t>(p.reads.size()) <= p.n_terms, p.reads.size(), " energies read for ",
-         p.n_terms, " terms");
-    for (const int64_t array : p.features) at("features", array);
-    for (const int64_t array : p.reads) at("energies", array);
-    need(p.arrays[p.vectors].rows == Rows::kEdges && p.arrays[p.vectors].width == 3,
-         "edge vectors that are no (edges, 3)");
-  }
-  const Array& at(const char* what, int64_t array) const {
-    return p.arrays[within(what, array, 0, static_cast<int64_t>(p.arrays.size()) - 1)];
+    int64_t before = 0, total = 0;
+    for (const int64_t number : p.elements) within("atomic number", number, before + 1, kMostNumber), before = number;
+    need(p.cutoff > 0 && p.spline_error >= 0 && p.spline_slope_error >= 0, "a negative cutoff or error");
+    for (const Array& a : p.arrays) within("width", a.width, 1, kMost), total += a.width;
+    within("numbers of all arrays", total, 1, kMostOfRow);
+    within("energies that are read", size_of(p.reads), 1, p.n_terms);
+    need(p.arrays[p.vectors].rows == Rows::kEdges && p.arrays[p.vectors].width == 3, "edge vectors of another shape");
   }
 
   void check_arrays() {
     need(distances_ != kAbsent, "no edge_basis");
-    need(argument_ == kAbsent || basis_ != kAbsent, "an agnesi without radial_basis");
-    need(p.exact != has_splines_, "splines and is said to be exact, or neither");
-    std::vector<bool> whole(p.arrays.size());
-    whole[p.vectors] = true;
+    need(argument_ == kAbsent || basis_ != kAbsent, "an agnesi that no radial_basis reads");
+    need(p.exact != has_splines_, p.exact ? "splines, but is exact" : "no splines, but is not exact");
     for (int64_t t = 1; t <= p.n_layers; ++t) {
-      const int64_t array = p.features[t - 1];
-      need(p.arrays[array].rows == Rows::kNodes && layer_of(array) == t, "features of layer ", t,
-           " that are not rows of nodes written there");
-      whole[array] = true;
+      const int64_t n = p.features[t - 1];
+      need(array(n).rows == Rows::kNodes && layer_of(n) == t, "features of layer ", t, " that it does not write");
+      arrays_[n].whole = true;
     }
-    for (const int64_t array : p.reads) {
-      need(p.arrays[array].rows == Rows::kOwned && p.arrays[array].width == 1, "an energy, array ", array,
-           ", that is no (owned, 1)");
-      need(!whole[array], "array ", array, " twice among its energies");
-      whole[array] = true;
+    for (const int64_t n : p.reads) {
+      need(array(n).rows == Rows::kOwned && array(n).width == 1 && !arrays_[n].whole, "energies in array ", n,
+           " that are no (owned, 1), or are read twice");
+      arrays_[n].whole = true;
     }
-    for (int64_t n = 0; n < static_cast<int64_t>(p.arrays.size()); ++n) {
-      const Array& array = p.arrays[n];
-      const bool written = writer_[n] != kAbsent;
-      need(written || n == p.vectors, "array ", n, ", which no operation writes");
-      const bool of_edges = n == p.vectors || (layer_of(n) == 0 && code_of(n) != Code::kSpline);
-      const bool can_be_temporary = !whole[n] && !of_edges && !read_again_[n];
-      need(array.lifetime != Lifetime::kTemporary || can_be_temporary, "array ", n,
-           ", which is read again but temporary");
-      need(array.lifetime == Lifetime::kWhole || !(whole[n] || of_edges), "array ", n,
-           ", which is needed longer than it lives");
-      need(array.differentiable == differentiable_[n], "array ", n,
-           ", whose being differentiable is not that of what it is computed from");
+    for (int64_t n = 0; n < size_of(p.arrays); ++n) {
+      const Known& known = arrays_[n];
+      const Lifetime lifetime = p.arrays[n].lifetime;
+      need(n == p.vectors || known.writer, "array ", n, ", which nothing writes");
+      const bool whole = known.whole || n == p.vectors || (layer_of(n) == 0 && known.writer->code != Code::kSpline);
+      const bool in_reverse = known.read_again && lifetime == Lifetime::kTemporary;
+      need(lifetime == Lifetime::kWhole || !(whole || in_reverse), "array ", n, ", which is read after its lifetime");
+      need(p.arrays[n].differentiable == known.differentiable, "array ", n, " with a false differentiable");
     }
   }
 
   // ---- operations -----------------------------------------------------------------------------------------------------
 
-  Code code_of(int64_t array) const { return p.operations[writer_[array]].code; }
-  int64_t layer_of(int64_t array) const {
-    return writer_[array] == kAbsent ? kAbsent : p.operations[writer_[array]].layer;
-  }
-  bool is_features(int64_t array, int64_t layer) const { return layer >= 1 && p.features[layer - 1] == array; }
-  bool adds(Code code) const { return code == Code::kLinear || code == Code::kSelect || code == Code::kEmbedding; }
+  int64_t layer_of(int64_t n) const { return arrays_[n].writer ? arrays_[n].writer->layer : kAbsent; }
+  bool is_features(int64_t n, int64_t layer) const { return layer >= 1 && p.features[layer - 1] == n; }
+  bool is_of_edges() const { return o_->code <= Code::kSpline; }
+  bool adds() const { return is(Code::kLinear) || is(Code::kSelect) || is(Code::kEmbedding); }
+  bool is(Code code) const { return o_->code == code; }
 
   void check_operation(const Operation& operation) {
     o_ = &operation;
     where_ = joined("operation ", number_);
-    within("the code", static_cast<int64_t>(operation.code), 1, static_cast<int64_t>(std::size(kForms)));
+    within("code", static_cast<int64_t>(operation.code), 1, static_cast<int64_t>(Code::kRepulsion));
     const Form& form = kForms[static_cast<int64_t>(operation.code) - 1];
     where_ = joined("operation ", number_, " (", form.name, ")");
-    const bool of_edges = operation.code <= Code::kSpline;
-    within("layer", operation.layer, layer_, of_edges ? 0 : p.n_layers);
-    need(of_edges || operation.layer > 0 || operation.code == Code::kEmbedding, "layer 0, which is about edges");
+    const bool in_layer_0 = is_of_edges() || (is(Code::kEmbedding) && operation.layer == 0);
+    within("layer", operation.layer, std::max<int64_t>(layer_, !in_layer_0), in_layer_0 ? 0 : p.n_layers);
     if (operation.layer != layer_) layer_ = operation.layer, of_atoms_ = false;
-    within("a table", operation.table, form.has_table ? 0 : kAbsent,
-           form.has_table ? static_cast<int64_t>(p.tables.size()) - 1 : kAbsent);
-    need(operation.inputs.size() == std::strlen(form.inputs), operation.inputs.size(), " inputs");
-    need(operation.outputs.size() == std::strlen(form.outputs), operation.outputs.size(), " outputs");
-    need(static_cast<int64_t>(operation.constants.size()) == form.n_constants, operation.constants.size(),
-         " constants");
-    for (const int64_t constant : operation.constants)
-      within("constant", constant, kAbsent, static_cast<int64_t>(p.constants.size()) - 1);
-    const bool of_nodes = writes_nodes(operation);
+    within("table", operation.table, form.has_table ? 0 : kAbsent, form.has_table ? size_of(p.tables) - 1 : kAbsent);
+    const std::vector<int64_t>&inputs = operation.inputs, &outputs = operation.outputs, &constants = operation.constants;
+    need(inputs.size() == std::strlen(form.inputs) && outputs.size() == std::strlen(form.outputs) &&
+             constants.size() == form.n_constants,
+         inputs.size(), " inputs, ", outputs.size(), " outputs and ", constants.size(), " constants");
+    for (const int64_t constant : constants) within("constant", constant, kAbsent, size_of(p.constants) - 1);
+    const int64_t first = outputs[0];
+    const bool of_nodes = !is_of_edges() && array(first).rows == Rows::kNodes && !is_features(first, layer_);
+    if (of_nodes)
+      need(adds() && is(Code::kEmbedding) == (layer_ == 0) && !of_atoms_,
+           "rows of nodes as output: only embedding may, and linear and select at the start of a layer");
+    of_atoms_ |= !is_of_edges() && !of_nodes;
     differentiates_ = false;
-    for (size_t k = 0; k < operation.inputs.size(); ++k) check_input(form.inputs[k], operation.inputs[k], of_nodes);
-    check_table(operation);
-    for (size_t k = 0; k < operation.outputs.size(); ++k) check_output(form.outputs[k], operation.outputs[k], of_nodes);
-    if (operation.code == Code::kEdgeBasis) distances_ = operation.outputs[0], harmonics_ = operation.outputs[1];
-    if (operation.code == Code::kAgnesi) argument_ = operation.outputs[0];
-    if (operation.code == Code::kRadialBasis) basis_ = operation.outputs[0], envelope_ = operation.outputs[1];
-    has_splines_ |= operation.code == Code::kSpline;
+    for (size_t k = 0; k < inputs.size(); ++k) check_input(form.inputs[k], inputs[k], of_nodes);
+    check_table();
+    for (size_t k = 0; k < outputs.size(); ++k) check_output(form.outputs[k], outputs[k], of_nodes);
+    if (is(Code::kEdgeBasis)) distances_ = first, harmonics_ = outputs[1];
+    if (is(Code::kAgnesi)) argument_ = first;
+    if (is(Code::kRadialBasis)) basis_ = first, envelope_ = outputs[1];
+    has_splines_ |= is(Code::kSpline);
   }
 
-  /// Whether it writes rows of all nodes, before edges are summed.
-  bool writes_nodes(const Operation& operation) {
-    const int64_t array = operation.outputs[0];
-    const bool of_nodes =
-        operation.code > Code::kSpline && at("output", array).rows == Rows::kNodes && !is_features(array, layer_);
-    need(!of_nodes || adds(operation.code),
-         "rows of nodes as output, which only linear, select and embedding may have");
-    need(!of_nodes || (operation.code == Code::kEmbedding) == (layer_ == 0), "rows of nodes as output in layer ",
-         layer_);
-    need(!of_nodes || !of_atoms_, "rows of nodes as output, after operations of layer ", layer_, " on owned atoms");
-    of_atoms_ |= operation.code > Code::kSpline && !of_nodes;
-    return of_nodes;
-  }
-
-  void check_input(char kind, int64_t array, bool of_nodes) {
-    const auto same = [&](const char* what, int64_t wanted) {
-      need(array == wanted, "array ", array, " as input where ", what, " are array ", wanted);
-    };
-    switch (kind) {
-      case 'v': differentiates_ = true; return same("edge vectors", p.vectors);
-      case 'd': same("distances", distances_); break;
-      case 'y': same("harmonics", harmonics_); break;
-      case 'a': same("transformed distances", argument_); break;
-      case 'b': same("radial functions", basis_); break;
-      case 'e': same("envelopes", envelope_); break;
-    }
-    if (array == kAbsent) return need(kind == 'a' || kind == 'e', "an input that must not be absent");
-    const Array& x = at("input", array);
-    need(writer_[array] != kAbsent, "array ", array, " as input before it is written");
-    is_read_[array] = true;
-    differentiates_ |= differentiable_[array];
-    if (kind == 'h')
-      return need(code_of(array) == Code::kSpline || code_of(array) == Code::kRadialNetwork,
-                  "radial functions that are not computed by spline or radial_network");
+  void check_input(char kind, int64_t n, bool of_nodes) {
+    const int64_t wanted = kind == 'v' ? p.vectors : kind == 'd' ? distances_ : kind == 'y' ? harmonics_
+                         : kind == 'a' ? argument_ : kind == 'b' ? basis_ : kind == 'e' ? envelope_ : n;
+    need(n == wanted, "array ", n, " as input instead of array ", wanted);
+    if (n == kAbsent && (kind == 'a' || kind == 'e')) return;
+    const Rows rows = array(n).rows;
+    Known& known = arrays_[n];
+    differentiates_ |= known.differentiable;
+    if (kind == 'v') return;
+    need(known.writer, "array ", n, " as input before it is written");
+    known.is_read = true;
+    if (kind == 'h') need(wrote(n, Code::kSpline) || wrote(n, Code::kRadialNetwork), "no radial functions");
     if (kind != 'n' && kind != 'x') return;
-    const int64_t from = layer_of(array);
-    const bool is_before = is_features(array, layer_ - 1) && from == layer_ - 1, is_h = is_features(array, layer_);
-    if (kind == 'n' || of_nodes) {
-      need(x.rows == Rows::kNodes && !is_h, "array ", array, " as input, which is not known for all nodes");
-      need(is_before || from == layer_ || from == 0, "array ", array, " of layer ", from, " as input");
-    } else {
-      need((x.rows == Rows::kOwned || is_h) ? from == layer_ : is_before, "array ", array, " of layer ", from,
-           " as input, which is no result of this layer or the one before");
-    }
-    const Code code = o_->code;
-    read_again_[array] = read_again_[array] || code == Code::kConvolution || code == Code::kQuotient ||
-                         code == Code::kPolynomialProduct || code == Code::kGate || code == Code::kNorm;
+    const int64_t from = layer_of(n);
+    const bool is_h = is_features(n, layer_), is_before = is_features(n, layer_ - 1) && from == layer_ - 1;
+    const bool of_any = rows == Rows::kNodes && !is_h && (is_before || from == layer_ || from == 0);
+    const bool of_own = rows == Rows::kOwned || is_h ? from == layer_ : is_before;
+    need(kind == 'n' || of_nodes ? of_any : of_own, "array ", n, " of layer ", from, " as input; it cannot read that");
+    known.read_again |= kind == 'n' || is(Code::kQuotient) || is(Code::kPolynomialProduct) || is(Code::kGate) ||
+                        is(Code::kNorm);
   }
+  bool wrote(int64_t n, Code code) const { return arrays_[n].writer->code == code; }
 
-  void check_output(char kind, int64_t array, bool of_nodes) {
-    if (array == kAbsent && kind == 'p') return;
-    const Rows rows = at("output", array).rows;
-    need(array != p.vectors, "edge vectors as output");
-    if (kind == 'E') need(rows == Rows::kEdges, "array ", array, " as output, which has no rows of edges");
-    else if (kind == 'P' || kind == 'p')
-      need(rows == Rows::kPairs, "array ", array, " as output, which has no rows of pairs");
-    else need(rows == Rows::kOwned || rows == Rows::kNodes, "array ", array, " as output, which has no rows of atoms");
-    need(layer_ > 0 || kind != 'O' || of_nodes, "owned rows as output in layer 0");
-    if (writer_[array] == kAbsent) {
-      writer_[array] = number_;
-    } else {
-      need(adds(o_->code) && layer_of(array) == layer_, "array ", array, " as output, which another operation writes");
-      need(!is_read_[array], "array ", array, " as output after it was read");
-    }
-    differentiable_[array] = differentiable_[array] || differentiates_;
+  void check_output(char kind, int64_t n, bool of_nodes) {
+    if (n == kAbsent && kind == 'p') return;
+    const Rows rows = array(n).rows;
+    const bool of_atoms = of_nodes || (layer_ > 0 && (rows == Rows::kOwned || rows == Rows::kNodes));
+    need(kind == 'E' ? rows == Rows::kEdges : kind == 'O' ? of_atoms : rows == Rows::kPairs, "array ", n,
+         " of other rows as output");
+    Known& known = arrays_[n];
+    need(n != p.vectors && (!known.writer || (adds() && layer_of(n) == layer_ && !known.is_read)), "array ", n,
+         " as output, which was written by another operation, or read");
+    if (!known.writer) known.writer = o_;
+    known.differentiable |= differentiates_;
   }
 
   // ---- tables and constants -------------------------------------------------------------------------------------------
@@ -250,40 +192,42 @@ class Check {
   /// Reads the words of a table one after another.
   class Words {
    public:
-    Words(Check& check, const Program::Table& table) : check_(check), at_(table.words), end_(at_ + table.n_words) {}
-    int64_t integer(const char* what, int64_t least, int64_t most) { return check_.within(what, next(), least, most); }
-    int64_t index(const char* what, int64_t n) { return integer(what, 0, n - 1); }
-    int64_t dimension(const char* what) {  // 2 l + 1
-      const int64_t value = integer(what, 1, 2 * kMostDegree + 1);
-      check_.need(value % 2 == 1, what, " ", value, ", which is even");
-      return value;
-    }
-    double number(const char* what) {
-      double value;
-      const int64_t word = next();
-      std::memcpy(&value, &word, sizeof value);
-      check_.need(std::isfinite(value), what, " ", value);
-      return value;
-    }
-    double positive(const char* what) {
-      const double value = number(what);
-      check_.need(value > 0, what, " ", value, ", which must be positive");
-      return value;
-    }
-    void activation() { integer("an activation", 0, 2), number("a constant of an activation"); }
-    void same(const char* what, int64_t wanted) {
+    Words(Check& check, const Program::Table& table)
+        : check_(check), first_(table.words), end_(first_ + table.n_words), at_(first_) {}
+    int64_t integer(int64_t least, int64_t most) {
       const int64_t value = next();
-      check_.need(value == wanted, what, " ", value, " instead of ", wanted);
+      check_.need(value >= least && value <= most, value, " as word ", at_ - first_, " of its table; it must be ", least,
+                  " to ", most);
+      return value;
     }
+    int64_t size() { return integer(1, kMost); }
+    int64_t index(int64_t n) { return integer(0, n - 1); }
+    int64_t dimension() {  // 2 l + 1
+      const int64_t value = integer(1, 2 * kMostDegree + 1);
+      check_.need(value % 2 == 1, "an irrep of dimension ", value);
+      return value;
+    }
+    int64_t gated_dimension() {  // 2 l + 1, or 0 for scalars
+      const int64_t value = integer(0, 2 * kMostDegree + 1);
+      check_.need(value == 0 || (value % 2 == 1 && value > 1), "an irrep of dimension ", value, " with gate or norm");
+      return value;
+    }
+    void numbers(int64_t n, bool positive = false) {
+      for (double value; n > 0; --n) {
+        const int64_t word = next();
+        std::memcpy(&value, &word, sizeof value);
+        check_.need(std::isfinite(value) && (value > 0 || !positive), value, " as word ", at_ - first_, " of its table");
+      }
+    }
+    void activation() { integer(0, 2), numbers(1); }
 
    private:
     int64_t next() {
-      check_.need(at_ < end_, "a table that ends too early");
-      check_.need(++check_.words_read_ <= kMostWords, "the latest of too many large tables");
+      check_.need(at_ < end_ && ++check_.words_read_ <= kMostWords, "a table that ends too early, or is too large");
       return *at_++;
     }
     Check& check_;
-    const int64_t *at_, *end_;
+    const int64_t *first_, *end_, *at_;
   };
 
   /// Parts of a row.
@@ -291,21 +235,19 @@ class Check {
    public:
     Parts(const Check& check, int64_t length) : check_(check), length_(length) {}
     void add(int64_t start, int64_t n) {
-      if (n == 0) return;
-      check_.need(start >= 0 && n <= length_ && start <= length_ - n, "a part at ", start, " of length ", n,
-                  " of a row of ", length_);
-      parts_.push_back({start, n});
+      check_.need(start >= 0 && start <= length_ && n <= length_ - start, "a part that exceeds a row of ", length_);
+      if (n > 0) parts_.push_back({start, n});
     }
     /// Each entry of the row is in one part; `gaps`: or in none.
     void check(bool gaps = false) {
       std::sort(parts_.begin(), parts_.end());
+      parts_.push_back({length_, 0});
       int64_t end = 0;
       for (const auto& part : parts_) {
-        check_.need(gaps ? part.first >= end : part.first == end, "a part of a row at ", part.first,
-                    ", where the one before ends at ", end);
+        check_.need(gaps ? part.first >= end : part.first == end, "parts of a row that end at ", end, " and begin at ",
+                    part.first);
         end = part.first + part.second;
       }
-      check_.need(gaps || end == length_, "parts of a row of ", length_, " that end at ", end);
     }
 
    private:
@@ -314,292 +256,231 @@ class Check {
     std::vector<std::pair<int64_t, int64_t>> parts_;
   };
 
-  int64_t width(int64_t array) const { return p.arrays[array].width; }
-  void input_width(size_t k, int64_t wanted) const {
-    need(width(o_->inputs[k]) == wanted, "input ", k, " of width ", width(o_->inputs[k]), " instead of ", wanted);
+  int64_t width(int64_t n) const { return array(n).width; }
+  void widths(const std::vector<int64_t>& inputs, const std::vector<int64_t>& outputs) const {
+    const auto check = [&](const char* what, const std::vector<int64_t>& arrays, const std::vector<int64_t>& wanted) {
+      for (size_t k = 0; k < wanted.size(); ++k)
+        need(width(arrays[k]) == wanted[k], what, k, " of width ", width(arrays[k]), " instead of ", wanted[k]);
+    };
+    check("input ", o_->inputs, inputs), check("output ", o_->outputs, outputs);
   }
-  void output_width(size_t k, int64_t wanted) const {
-    const int64_t found = at("output", o_->outputs[k]).width;
-    need(found == wanted, "output ", k, " of width ", found, " instead of ", wanted);
-  }
-  /// A constant that must not be absent.
   const Program::Constant& constant(size_t k, size_t n_axes, bool is_integer = false) const {
     need(o_->constants[k] != kAbsent, "no constant ", k);
     const Program::Constant& found = p.constants[o_->constants[k]];
-    need(found.shape.size() == n_axes && found.is_integer == is_integer, "constant ", k, " of ", found.shape.size(),
-         " axes instead of ", n_axes, ", or of the wrong dtype");
+    need(found.shape.size() == n_axes && found.is_integer == is_integer, "constant ", k, " of other axes or dtype");
     return found;
   }
-  void constant_of(size_t k, const std::vector<int64_t>& shape) const {
-    const Program::Constant& found = constant(k, shape.size());
-    for (size_t axis = 0; axis < shape.size(); ++axis)
-      need(found.shape[axis] == shape[axis], "axis ", axis, " of constant ", k, " of length ", found.shape[axis],
-           " instead of ", shape[axis]);
+  void shape(size_t k, const std::vector<int64_t>& wanted) const {
+    const std::vector<int64_t>& found = constant(k, wanted.size()).shape;
+    for (size_t axis = 0; axis < wanted.size(); ++axis)
+      need(found[axis] == wanted[axis], "axis ", axis, " of constant ", k, " of length ", found[axis], " instead of ",
+           wanted[axis]);
   }
   /// Types of pairs of elements; without them there is one type.
   void types(size_t k, int64_t n_types) const {
     if (o_->constants[k] == kAbsent) return need(n_types == 1, "no constant ", k, " for ", n_types, " types");
     const Program::Constant& found = constant(k, 2, true);
-    need(found.shape[0] == p.n_elements && found.shape[1] == p.n_elements,
-         "types that are not those of pairs of elements");
-    for (int64_t n = 0; n < found.size; ++n) within("a type", found.integers()[n], -1, n_types - 1);
+    need(found.shape[0] == p.n_elements && found.shape[1] == p.n_elements, "types of other elements");
+    for (int64_t n = 0; n < found.size; ++n) within("type", found.integers()[n], -1, n_types - 1);
+  }
+  /// (types, rows, columns), with the types of constant k + 1.
+  void weights_of_types(size_t k, int64_t rows, int64_t columns) const {
+    const int64_t n_types = constant(k, 3).shape[0];
+    within("number of types", n_types, 1, kMost);
+    shape(k, {n_types, rows, columns}), types(k + 1, n_types);
   }
 
-  void check_table(const Operation& operation) {
-    Words words(*this, operation.table < 0 ? Program::Table{nullptr, 0} : p.tables[operation.table]);
-    switch (operation.code) {
-      case Code::kEdgeBasis: return edge_basis(words);
-      case Code::kAgnesi: return agnesi(words);
-      case Code::kRadialBasis: return radial_basis(words);
-      case Code::kRadialNetwork: return radial_network(words);
-      case Code::kSpline: return spline(words);
-      case Code::kEmbedding: return constant_of(0, {p.n_elements, at("output", operation.outputs[0]).width});
-      case Code::kConvolution: return convolution(words);
-      case Code::kNeighbourDensity: return neighbour_density(words);
-      case Code::kPoolingDensity: return output_width(0, 1), constant_of(0, {width(operation.inputs[0])});
-      case Code::kQuotient: return input_width(1, 1), output_width(0, width(operation.inputs[0]));
-      case Code::kLinear: return linear(words);
-      case Code::kPolynomialProduct: return polynomial_product(words);
-      case Code::kGate: return gate(words);
-      case Code::kNorm: return norm(words);
-      case Code::kSelect: return select(words);
-      case Code::kRepulsion: return repulsion(words);
+  void check_table() {
+    Words w(*this, o_->table < 0 ? Program::Table{nullptr, 0} : p.tables[o_->table]);
+    switch (o_->code) {
+      case Code::kEdgeBasis: return edge_basis(w);
+      case Code::kAgnesi: return agnesi(w);
+      case Code::kRadialBasis: return radial_basis(w);
+      case Code::kRadialNetwork: return radial_network(w);
+      case Code::kSpline: return spline(w);
+      case Code::kEmbedding: return shape(0, {p.n_elements, width(o_->outputs[0])});
+      case Code::kConvolution: return convolution(w);
+      case Code::kNeighbourDensity: return neighbour_density(w);
+      case Code::kPoolingDensity: return widths({}, {1}), shape(0, {width(o_->inputs[0])});
+      case Code::kQuotient: return widths({width(o_->inputs[0]), 1}, {width(o_->inputs[0])});
+      case Code::kLinear: return linear(w);
+      case Code::kPolynomialProduct: return polynomial_product(w);
+      case Code::kGate: return gate(w);
+      case Code::kNorm: return norm(w);
+      case Code::kSelect: return select(w);
+      case Code::kRepulsion: return repulsion(w);
     }
   }
 
-  void edge_basis(Words& words) {
-    need(distances_ == kAbsent, "an edge_basis before it");
-    const int64_t l_max = words.integer("l_max", 0, kMostDegree);
-    output_width(0, 1), output_width(1, (l_max + 1) * (l_max + 1));
+  void edge_basis(Words& w) const {
+    need(distances_ == kAbsent, "another edge_basis before it");
+    const int64_t l_max = w.integer(0, kMostDegree);
+    widths({}, {1, (l_max + 1) * (l_max + 1)});
   }
-
-  void agnesi(Words& words) {
+  void agnesi(Words& w) const {
     need(argument_ == kAbsent && basis_ == kAbsent, "an agnesi or radial_basis before it");
-    words.same("a number of elements", p.n_elements);
-    for (const char* what : {"a", "q", "p"}) words.number(what);
-    for (int64_t z = 0; z < p.n_elements; ++z) words.positive("a radius");
-    output_width(0, 1);
+    w.integer(p.n_elements, p.n_elements), w.numbers(3), w.numbers(p.n_elements, true);
+    widths({}, {1});
   }
-
-  void radial_basis(Words& words) {
-    need(basis_ == kAbsent, "a radial_basis before it");
-    words.integer("a family", 0, 2);
-    const int64_t number = words.integer("a number of functions", 1, kMost);
-    words.positive("a cutoff");
-    words.integer("a power of the envelope", 0, 64);
-    const bool on_basis = words.integer("a place of the envelope", 0, 1) == 1;
+  void radial_basis(Words& w) const {
+    need(basis_ == kAbsent, "another radial_basis before it");
+    w.integer(0, 2);
+    const int64_t number = w.size();
+    w.numbers(1, true), w.integer(0, kMostPower);
+    const bool on_basis = w.integer(0, 1) == 1;
     need(on_basis == (o_->outputs[1] == kAbsent), "an envelope on the basis and beside it, or nowhere");
-    output_width(0, number);
-    if (!on_basis) output_width(1, 1);
-    constant_of(0, {number});
+    on_basis ? widths({}, {number}) : widths({}, {number, 1});
+    shape(0, {number});
   }
-
-  void radial_network(Words& words) {
-    words.activation();
-    const int64_t n_layers = words.integer("a number of layers", 0, 64);
-    int64_t before = words.integer("a width", 1, kMost), n_weights = 0, n_biases = 0;
-    input_width(0, before);
+  void radial_network(Words& w) const {
+    w.activation();
+    const int64_t n_layers = w.integer(0, kMostPower), first = w.size();
+    int64_t before = first, n_weights = 0, n_biases = 0;
     for (int64_t layer = 0; layer < n_layers; ++layer) {
-      const int64_t next = words.integer("a width", 1, kMost);
+      const int64_t next = w.size();
       n_weights += before * next, n_biases += next, before = next;
     }
-    output_width(0, before);
-    if (n_layers > 0) constant_of(0, {n_weights});
-    else need(o_->constants[0] == kAbsent && o_->constants[1] == kAbsent, "weights without layers");
-    if (o_->constants[1] != kAbsent) constant_of(1, {n_biases});
+    widths({first}, {before});
+    if (n_layers > 0) shape(0, {n_weights});
+    need(n_layers > 0 || (o_->constants[0] == kAbsent && o_->constants[1] == kAbsent), "weights without layers");
+    if (o_->constants[1] != kAbsent) shape(1, {n_biases});
+  }
+  void spline(Words& w) const {
+    const int64_t n_intervals = w.size();
+    w.numbers(1, true);
+    const int64_t n_functions = w.size();
+    widths({}, {n_functions});
+    weights_of_types(0, 4 * n_intervals + 2, n_functions);
   }
 
-  void spline(Words& words) {
-    const int64_t n_intervals = words.integer("a number of intervals", 1, kMost);
-    words.positive("a width of intervals");
-    const int64_t n_functions = words.integer("a number of functions", 1, kMost);
-    output_width(0, n_functions);
-    const int64_t n_types = within("types", constant(0, 3).shape[0], 1, kMost);
-    constant_of(0, {n_types, 4 * n_intervals + 2, n_functions});
-    types(1, n_types);
-  }
-
-  void convolution(Words& words) {
-    const int64_t n_paths = words.integer("a number of paths", 1, kMost);
-    const int64_t dim_in = words.integer("a length of a row", 1, kMost),
-                  dim_out = words.integer("a length of a row", 1, kMost);
-    const int64_t n_harmonics = words.integer("a number of harmonics", 1, kMost),
-                  n_weights = words.integer("a number of weights", 1, kMost);
-    const int64_t largest = words.integer("a largest path", 1, kMost),
-                  n_couplings = words.integer("a number of couplings", 0, kMost);
-    Parts out(*this, dim_out);
-    struct Path {
-      int64_t entries, end;
-    };
-    std::vector<Path> paths;
+  void convolution(Words& w) const {
+    const int64_t n_paths = w.size(), dim_in = w.size(), dim_out = w.size(), n_harmonics = w.size();
+    const int64_t n_weights = w.size(), largest = w.size(), n_couplings = w.integer(0, kMost), hidden = o_->inputs[2];
+    Parts in(*this, dim_in), out(*this, dim_out);
+    std::vector<std::pair<int64_t, int64_t>> paths;  // entries, end of couplings
     int64_t weight = 0, coupling = 0, most = 0;
     for (int64_t n = 0; n < n_paths; ++n) {
-      const int64_t d_in = words.dimension("a path from dimension"), d_out = words.dimension("a path to dimension");
-      const int64_t in = words.index("a start", dim_in), channels = words.integer("channels", 1, kMost);
-      Parts(*this, dim_in).add(in, d_in * channels);
-      const int64_t start = words.index("a start", dim_out), row = words.integer("channels", channels, kMost);
-      for (int64_t b = 0; b < d_out; ++b) out.add(start + b * row, channels);
-      words.same("a first weight", weight);
-      words.same("a first coupling", coupling);
-      coupling = words.integer("an end of couplings", coupling, n_couplings);
+      const int64_t d_in = w.dimension(), d_out = w.dimension(), x = w.index(dim_in), channels = w.size();
+      const int64_t y = w.index(dim_out), row = w.integer(channels, kMost);
+      in.add(x, d_in * channels);
+      for (int64_t b = 0; b < d_out; ++b) out.add(y + b * row, channels);
+      w.integer(weight, weight), w.integer(coupling, coupling);
+      coupling = w.integer(coupling, n_couplings);
       weight += channels, most = std::max(most, d_in * d_out);
       paths.push_back({d_in * d_out, coupling});
     }
     out.check();
-    need(weight == n_weights && coupling == n_couplings && most == largest,
-         "sums over its paths that differ from its head");
-    int64_t number = 0;
-    for (const Path& path : paths)
-      for (; number < path.end; ++number) {
-        words.index("a harmonic", n_harmonics), words.index("an entry of a coupling", path.entries);
-        words.number("a coupling");
-      }
-    input_width(0, dim_in), input_width(1, n_harmonics), output_width(0, dim_out);
-    const int64_t hidden = o_->inputs[2];
-    if (o_->constants[0] == kAbsent) {
-      need(code_of(hidden) == Code::kSpline && o_->constants[1] == kAbsent, "no weights, but no splines, or types");
-      return input_width(2, n_weights);
+    need(weight == n_weights && coupling == n_couplings && most == largest, "sums that are not those of its paths");
+    for (int64_t path = 0, n = 0; path < n_paths; ++path)
+      for (; n < paths[path].second; ++n) w.index(n_harmonics), w.index(paths[path].first), w.numbers(1);
+    widths({dim_in, n_harmonics}, {dim_out});
+    if (o_->constants[0] != kAbsent) {
+      need(wrote(hidden, Code::kRadialNetwork), "weights, but splines");
+      return weights_of_types(0, width(hidden), n_weights);
     }
-    need(code_of(hidden) == Code::kRadialNetwork, "weights for radial functions that are splines");
-    const int64_t n_types = within("types", constant(0, 3).shape[0], 1, kMost);
-    constant_of(0, {n_types, width(hidden), n_weights});
-    types(1, n_types);
+    need(wrote(hidden, Code::kSpline) && width(hidden) == n_weights && o_->constants[1] == kAbsent,
+         "no weights and types, but no splines of its radial functions");
   }
 
-  void neighbour_density(Words& words) {
-    const int64_t l_max = words.integer("l_max", 0, kMostDegree),
-                  n_hidden = words.integer("a number of functions", 1, kMost);
-    const int64_t n_types = words.integer("a number of types", 1, kMost);
+  void neighbour_density(Words& w) const {
+    const int64_t l_max = w.integer(0, kMostDegree), n_hidden = w.size(), n_types = w.size();
     int64_t row = 0;
     for (int64_t l = 0; l <= l_max; ++l) {
-      const int64_t first = words.index("a first function", n_hidden);
-      row += (2 * l + 1) * n_types * words.integer("a number of functions", 1, n_hidden - first);
+      const int64_t first = w.index(n_hidden);
+      row += (2 * l + 1) * n_types * w.integer(1, n_hidden - first);
     }
-    input_width(0, (l_max + 1) * (l_max + 1)), input_width(1, n_hidden), output_width(0, row);
-    if (o_->constants[0] == kAbsent)
-      need(n_types == p.n_elements, n_types, " types of senders for ", p.n_elements, " elements");
+    widths({(l_max + 1) * (l_max + 1), n_hidden}, {row});
+    if (o_->constants[0] == kAbsent) need(n_types == p.n_elements, n_types, " types of senders");
     else types(0, n_types);
   }
 
-  void linear(Words& words) {
-    const int64_t n_blocks = words.integer("a number of blocks", 1, kMost);
-    const int64_t dim_in = words.integer("a length of a row", 1, kMost),
-                  dim_out = words.integer("a length of a row", 1, kMost);
+  void linear(Words& w) const {
+    const int64_t n_blocks = w.size(), dim_in = w.size(), dim_out = w.size();
     Parts in(*this, dim_in), out(*this, dim_out);
     int64_t weight = 0;
     for (int64_t n = 0; n < n_blocks; ++n) {
-      const int64_t dim = words.dimension("an irrep of dimension");
-      const int64_t x = words.integer("a start", 0, dim_in), c = words.integer("channels", 0, kMost);
-      const int64_t y = words.integer("a start", 0, dim_out), d = words.integer("channels", 0, kMost);
+      const int64_t dim = w.dimension(), x = w.integer(0, dim_in), c = w.integer(0, kMost);
+      const int64_t y = w.integer(0, dim_out), d = w.integer(0, kMost);
       in.add(x, dim * c), out.add(y, dim * d);
-      words.same("a first weight", weight);
+      w.integer(weight, weight);
       weight += c * d;
     }
     in.check(), out.check();
-    input_width(0, dim_in), output_width(0, dim_out);
+    widths({dim_in}, {dim_out});
     const int64_t size = constant(0, 1).size;
-    need(size == weight || size == weight * p.n_elements, size, " weights instead of ", weight,
-         " or as many for each element");
+    need(size == weight || size == weight * p.n_elements, size, " weights instead of ", weight, ", or of each element");
   }
 
-  void polynomial_product(Words& words) {
-    const int64_t n_components = words.integer("a number of components", 1, kMost),
-                  n_rows = words.integer("a number of rows", 1, kMost);
-    const int64_t n_paths = words.integer("a number of paths", 1, kMost),
-                  correlation = words.integer("correlation", 1, kMostCorrelation);
-    const int64_t n_terms = words.integer("a number of terms", 1, kMost),
-                  n_coefficients = words.integer("a number of coefficients", 1, kMost << 4);
+  void polynomial_product(Words& w) const {
+    const int64_t n_components = w.size(), n_rows = w.size(), n_paths = w.size();
+    const int64_t correlation = w.integer(1, kMostCorrelation), n_terms = w.size();
+    const int64_t n_coefficients = w.integer(1, kMost << 4);
     for (int64_t n = 0; n < n_terms; ++n) {
-      int64_t before = words.index("a component", n_components);
+      int64_t before = w.index(n_components);
       for (int64_t k = 1; k < correlation; ++k) {
-        const int64_t next = words.integer("a component", kAbsent, n_components - 1);
+        const int64_t next = w.integer(kAbsent, n_components - 1);
         need(next == kAbsent || next >= before, "a term whose components are not sorted, or go on after their end");
         before = next == kAbsent ? n_components : next;
       }
     }
-    for (int64_t n = 0; n < n_coefficients; ++n) {
-      words.index("a row", n_rows), words.index("a term", n_terms), words.index("a path", n_paths);
-      words.number("a coefficient");
-    }
-    const std::vector<int64_t>& shape = constant(0, 3).shape;
-    need(shape[0] == 1 || shape[0] == p.n_elements, "weights of ", shape[0], " elements");
-    const int64_t channels = within("channels", shape[2], 1, kMost);
-    constant_of(0, {shape[0], n_paths, channels});
-    need(shape[0] * channels <= kMostMixed / n_coefficients, "more couplings times weights than memory holds");
-    input_width(0, n_components * channels), output_width(0, n_rows * channels);
+    for (int64_t n = 0; n < n_coefficients; ++n) w.index(n_rows), w.index(n_terms), w.index(n_paths), w.numbers(1);
+    const int64_t copies = constant(0, 3).shape[0], channels = constant(0, 3).shape[2];
+    need(copies == 1 || copies == p.n_elements, "weights of ", copies, " elements");
+    within("channels", channels, 1, kMost);
+    shape(0, {copies, n_paths, channels});
+    need(copies * channels <= kMostMixed / n_coefficients, "more couplings times weights than memory holds");
+    widths({n_components * channels}, {n_rows * channels});
   }
 
-  void gate(Words& words) {
-    const int64_t n_segments = words.integer("a number of segments", 1, kMost);
-    const int64_t dim_in = words.integer("a length of a row", 1, kMost),
-                  dim_out = words.integer("a length of a row", 1, kMost);
+  void gate(Words& w) const {
+    const int64_t n_segments = w.size(), dim_in = w.size(), dim_out = w.size();
     Parts in(*this, dim_in), out(*this, dim_out);
     for (int64_t n = 0; n < n_segments; ++n) {
-      const int64_t dim = gated_dimension(words), channels = words.integer("channels", 1, kMost);
-      const int64_t x = words.index("a start", dim_in), gates = words.index("a start of gates", dim_in),
-                    y = words.index("a start", dim_out);
-      in.add(x, std::max<int64_t>(1, dim) * channels), out.add(y, std::max<int64_t>(1, dim) * channels);
-      if (dim > 0) in.add(gates, channels);
-      words.activation();
+      const int64_t dim = w.gated_dimension(), channels = w.size(), length = std::max<int64_t>(1, dim) * channels;
+      const int64_t x = w.index(dim_in), gates = w.index(dim_in), y = w.index(dim_out);
+      in.add(x, length), in.add(gates, dim > 0 ? channels : 0), out.add(y, length);
+      w.activation();
     }
     in.check(), out.check();
-    input_width(0, dim_in), output_width(0, dim_out);
+    widths({dim_in}, {dim_out});
   }
-  /// 2 l + 1, or 0 for scalars.
-  int64_t gated_dimension(Words& words) {
-    const int64_t dim = words.integer("an irrep of dimension", 0, 2 * kMostDegree + 1);
-    need(dim == 0 || (dim % 2 == 1 && dim > 1), "an irrep of dimension ", dim);
-    return dim;
-  }
-
-  void norm(Words& words) {
-    const int64_t n_segments = words.integer("a number of segments", 1, kMost),
-                  dim_in = words.integer("a length of a row", 1, kMost);
+  void norm(Words& w) const {
+    const int64_t n_segments = w.size(), dim_in = w.size();
     Parts row(*this, dim_in);
     for (int64_t n = 0; n < n_segments; ++n) {
-      const int64_t dim = gated_dimension(words), channels = words.integer("channels", 1, kMost);
-      row.add(words.index("a start", dim_in), std::max<int64_t>(1, dim) * channels);
-      words.activation();
+      const int64_t dim = w.gated_dimension(), channels = w.size();
+      row.add(w.index(dim_in), std::max<int64_t>(1, dim) * channels);
+      w.activation();
     }
     row.check();
-    input_width(0, dim_in), output_width(0, dim_in);
+    widths({dim_in}, {dim_in});
   }
-
-  void select(Words& words) {
-    const int64_t n_blocks = words.integer("a number of blocks", 0, kMost);
-    const int64_t dim_in = words.integer("a length of a row", 1, kMost),
-                  dim_out = words.integer("a length of a row", 1, kMost);
+  void select(Words& w) const {
+    const int64_t n_blocks = w.integer(0, kMost), dim_in = w.size(), dim_out = w.size();
     Parts in(*this, dim_in), out(*this, dim_out);
     for (int64_t n = 0; n < n_blocks; ++n) {
-      const int64_t dim = words.dimension("an irrep of dimension");
-      const int64_t x = words.index("a start", dim_in), c = words.integer("channels", 1, kMost);
-      const int64_t y = words.index("a start", dim_out), d = words.integer("channels", c, kMost);
+      const int64_t dim = w.dimension(), x = w.index(dim_in), c = w.size(), y = w.index(dim_out);
+      const int64_t d = w.integer(c, kMost);
       in.add(x, dim * c), out.add(y, dim * d);
     }
     in.check(true), out.check(true);
-    input_width(0, dim_in), output_width(0, dim_out);
+    widths({dim_in}, {dim_out});
   }
-
-  void repulsion(Words& words) {
+  void repulsion(Words& w) const {
     need(layer_ == 1, "layer ", layer_, " instead of 1");
-    words.same("a number of elements", p.n_elements);
-    words.integer("a power of the envelope", 1, 64);
-    const int64_t n_terms = words.integer("a number of terms", 1, 64);
-    words.positive("a length"), words.number("a power"), words.number("the energy of two charges");
-    for (int64_t n = 0; n < 2 * n_terms; ++n) words.number("a coefficient");
-    for (int64_t z = 0; z < p.n_elements; ++z) words.positive("a charge");
-    for (int64_t z = 0; z < p.n_elements; ++z) words.positive("a half end");
-    output_width(0, 1);
+    w.integer(p.n_elements, p.n_elements), w.integer(1, kMostPower);
+    const int64_t n_terms = w.integer(1, kMostPower);
+    w.numbers(1, true), w.numbers(2 + 2 * n_terms), w.numbers(2 * p.n_elements, true);
+    widths({}, {1});
   }
 
   const Program& p;
   const Operation* o_ = nullptr;
-  std::string where_;
+  std::string where_ = "it";
   int64_t number_ = 0, layer_ = 0, words_read_ = 0;
   bool of_atoms_ = false, differentiates_ = false, has_splines_ = false;
   int64_t distances_ = kAbsent, harmonics_ = kAbsent, argument_ = kAbsent, basis_ = kAbsent, envelope_ = kAbsent;
-  std::vector<int64_t> writer_;  // of each array, the first
-  std::vector<bool> is_read_, differentiable_, read_again_;
+  std::vector<Known> arrays_;
 };
 
 }  // namespace
