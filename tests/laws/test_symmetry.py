@@ -179,7 +179,7 @@ def test_a_broken_parity_is_found_by_mirrors_alone() -> None:
 def test_broken_harmonics_are_found_by_rotations() -> None:
     potential = random_potential(PRESETS["mace"]("small", channels=4, cutoff=CUTOFF))
     basis = potential.model.edge_functions.edge_basis
-    flipped = torch.ones((basis.l_max + 1) ** 2, dtype=torch.float64)
+    flipped = torch.ones((basis.table.l_max + 1) ** 2, dtype=torch.float64)
     flipped[1] = -1.0  # y -> -y for l = 1 only
 
     def flip(_module: object, _inputs: object, output: tuple[torch.Tensor, torch.Tensor]):
