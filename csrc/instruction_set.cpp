@@ -1,7 +1,7 @@
 // What the loader asks before it uses a build.
 #include "instruction_set.h"
 
-int multiace_abi_version() { return 10; }
+int multiace_abi_version() { return 11; }
 
 const char* multiace_sources() { return MULTIACE_SOURCES; }
 

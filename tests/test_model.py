@@ -14,7 +14,6 @@ from tests.laws.systems import CHIRAL, ELEMENTS, TRICLINIC
 from multiace.design import Design, Statistics
 from multiace.geometry import Structure, build_graph
 from multiace.kernels import dispatch
-from multiace.kernels.operation import Function
 from multiace.kernels.tables import (
     ConvolutionTable,
     DensityTable,
@@ -88,8 +87,7 @@ LOOPS = {
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_any_implementation_of_the_kernels_gives_the_same_energies(preset, monkeypatch):
-    functions = {name: Function(loop) for name, loop in LOOPS.items()}
-    kernels = dispatch.Kernels("loops", "loops", None, functions)
+    kernels = dispatch.Kernels("loops", "loops", None, LOOPS)
     monkeypatch.setitem(dispatch.BACKENDS, "loops", lambda: kernels)
     design = PRESETS[preset]("small", layers=2, channels=2, l_max=1, features_l_max=1)
     graph = build_graph(CHIRAL, design.cutoff, ELEMENTS)

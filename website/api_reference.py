@@ -21,6 +21,7 @@ AREAS: dict[str, Area] = {
         (
             "multiace.potential",
             "multiace.model",
+            "multiace.build",
             "multiace.baseline",
             "multiace.repulsion",
             "multiace.ensemble",
@@ -101,7 +102,11 @@ AREAS: dict[str, Area] = {
             "multiace.o3.rotation",
         ),
     ),
-    "kernels": Area("Kernels", "Which implementation computes.", ("multiace.kernels.dispatch",)),
+    "kernels": Area(
+        "Kernels",
+        "Which backend computes, and how to add one.",
+        ("multiace.kernels.dispatch", "multiace.kernels.operation", "multiace.kernels.tables"),
+    ),
     "units": Area("Units and elements", "Constants.", ("multiace.units", "multiace.elements")),
 }
 """Name of the page -> what it describes."""

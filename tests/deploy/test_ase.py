@@ -10,6 +10,7 @@ import torch
 from ase import Atoms, units
 from ase.build import bulk, molecule
 from ase.calculators.calculator import CalculatorError, PropertyNotImplementedError
+from ase.constraints import FixAtoms
 from ase.md.verlet import VelocityVerlet
 
 import multiace
@@ -122,6 +123,50 @@ def test_nothing_is_computed_again_until_something_moves(ethanol, monkeypatch):
     assert len(calls) == 4
 
 
+def test_changes_are_named(crystal):
+    calculator = crystal.calc
+    assert "positions" in calculator.check_state(crystal)
+    crystal.get_forces()
+    assert calculator.check_state(crystal) == []
+    for name, change in {
+        "positions": lambda atoms: atoms.positions.__iadd__(0.1),
+        "numbers": lambda atoms: atoms.set_atomic_numbers([8] * len(atoms)),
+        "cell": lambda atoms: atoms.set_cell(1.1 * atoms.cell),
+        "pbc": lambda atoms: atoms.set_pbc((True, True, False)),
+    }.items():
+        changed = crystal.copy()
+        change(changed)
+        assert calculator.check_state(changed) == [name]
+    assert set(calculator.check_state(crystal[1:])) == {"positions", "numbers"}
+    changed = crystal.copy()
+    changed.positions += 1e-14
+    assert calculator.check_state(changed, tol=1e-13) == []
+    assert calculator.check_state(changed) == ["positions"]
+
+
+def test_the_calculator_keeps_a_copy_of_all_that_atoms_have(crystal):
+    crystal.set_constraint(FixAtoms([0]))
+    for n in range(3):
+        crystal.positions[1] += 0.01
+        crystal.info["step"] = n
+        crystal.set_velocities(np.full((len(crystal), 3), float(n)))
+        crystal.get_forces()
+        kept = crystal.calc.atoms
+        assert kept == crystal
+        assert (kept.info, kept.calc) == ({"step": n}, None)
+        np.testing.assert_array_equal(kept.get_momenta(), crystal.get_momenta())
+        assert kept.constraints[0].index.tolist() == [0]
+        expected = crystal.positions.copy()
+        crystal.positions += 0.5
+        crystal.info["step"] = None
+        np.testing.assert_array_equal(kept.positions, expected)
+        assert kept.info == {"step": n}
+    crystal.set_cell(1.1 * crystal.cell)
+    crystal.get_forces()
+    assert crystal.calc.atoms == crystal
+    assert kept != crystal
+
+
 @pytest.mark.parametrize("name", ["dipole", "charges", "magmom"])
 def test_what_a_potential_does_not_predict_is_refused(ethanol, name):
     with pytest.raises(PropertyNotImplementedError):
@@ -172,13 +217,18 @@ def _constants(potential, _):
     potential.model.baseline.atomic_energies += 1.0
 
 
+def _assigned(potential, _):
+    for weights in potential.parameters():
+        weights.data = 1.1 * weights.data
+
+
 def _by_data(potential, calculator):
     for weights in potential.parameters():
         weights.data.mul_(1.1)
     calculator.reset()
 
 
-@pytest.mark.parametrize("change", [_in_place, _loaded, _constants, _by_data])
+@pytest.mark.parametrize("change", [_in_place, _loaded, _constants, _assigned, _by_data])
 @pytest.mark.parametrize("move", [0.0, 0.01])
 def test_weights_that_have_changed_are_seen(ethanol, random_potential, change, move):
     before = ethanol.get_potential_energy()
@@ -226,8 +276,9 @@ def test_inference_mode_changes_nothing(ethanol, random_potential):
 
 def test_atoms_that_are_there_twice_are_named(ethanol):
     ethanol.positions[4] = ethanol.positions[2] + [0.0, 0.0, 0.001]
-    with pytest.raises(ValueError, match=r"Atoms 2 and 4 are 0\.001 Å apart"):
-        ethanol.get_forces()
+    for _ in range(2):
+        with pytest.raises(ValueError, match=r"Atoms 2 and 4 are 0\.001 Å apart"):
+            ethanol.get_forces()
 
 
 def test_one_calculator_takes_structures_with_other_elements_and_cells(random_potential):

@@ -1,27 +1,41 @@
 """Lists with a skin: the same edges as a fresh search, and few searches."""
 
+import copy
+import pickle
 from dataclasses import replace
 
 import numpy as np
 import pytest
-from tests.laws.systems import CRYSTALS, EVERYTHING, METHANOL, SILICON, SLAB
+from tests.kernels.compiled import needs_compiled
+from tests.laws.systems import CRYSTALS, EVERYTHING, METHANOL, SILICON, SLAB, TRICLINIC
 
-from multiace.geometry import Structure
+from multiace.geometry import Structure, skin_list
+from multiace.geometry.listed_pairs import ListedPairs
 from multiace.geometry.neighbours import neighbour_list
-from multiace.geometry.skin_list import SkinList
+from multiace.kernels.cpu.listed_pairs import ListedPairs as CompiledPairs
 
 CUTOFF = 3.1
+FIELDS = ("senders", "receivers", "shifts", "vectors", "reverse")
 
 
-def assert_same(neighbours: SkinList, structure: Structure) -> None:
+@pytest.fixture(
+    params=[ListedPairs, pytest.param(CompiledPairs, marks=needs_compiled)],
+    ids=["numpy", "compiled"],
+)
+def SkinList(request):
+    """Make lists whose pairs are selected by NumPy or by compiled code."""
+    return lambda *lengths: skin_list.SkinList(*lengths, request.param)
+
+
+def assert_same(neighbours: skin_list.SkinList, structure: Structure) -> None:
     found, expected = neighbours.update(structure), neighbour_list(structure, neighbours.cutoff)
-    for name in ("senders", "receivers", "shifts", "vectors", "reverse"):
+    for name in FIELDS:
         np.testing.assert_array_equal(getattr(found, name), getattr(expected, name))
 
 
 @pytest.mark.parametrize("skin", [0.0, 0.3, 2.0])
 @pytest.mark.parametrize("start", EVERYTHING, ids=lambda structure: structure.config_type)
-def test_edges_along_a_random_walk_are_those_of_a_fresh_search(start, skin, rng):
+def test_edges_along_a_random_walk_are_those_of_a_fresh_search(SkinList, start, skin, rng):
     neighbours, structure = SkinList(CUTOFF, skin), start
     for _ in range(12):
         assert_same(neighbours, structure)
@@ -29,7 +43,7 @@ def test_edges_along_a_random_walk_are_those_of_a_fresh_search(start, skin, rng)
         structure = replace(structure, positions=structure.positions + moves)
 
 
-def test_edges_are_the_same_arrays_while_no_pair_comes_or_goes(rng):
+def test_edges_are_the_same_arrays_while_no_pair_comes_or_goes(SkinList, rng):
     neighbours = SkinList(CUTOFF, 0.5)
     before = neighbours.update(METHANOL)
     moves = 1e-6 * rng.normal(size=METHANOL.positions.shape)
@@ -43,7 +57,7 @@ def test_edges_are_the_same_arrays_while_no_pair_comes_or_goes(rng):
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_a_cell_that_is_not_periodic_does_not_matter(value, rng):
+def test_a_cell_that_is_not_periodic_does_not_matter(SkinList, value, rng):
     neighbours = SkinList(CUTOFF, 0.3)
     for _ in range(4):
         positions = METHANOL.positions + 0.08 * rng.normal(size=METHANOL.positions.shape)
@@ -53,7 +67,7 @@ def test_a_cell_that_is_not_periodic_does_not_matter(value, rng):
 
 
 @pytest.mark.parametrize("start", CRYSTALS, ids=lambda structure: structure.config_type)
-def test_edges_are_right_while_the_cell_changes(start, rng):
+def test_edges_are_right_while_the_cell_changes(SkinList, start, rng):
     neighbours, structure = SkinList(CUTOFF, 0.6), start
     for _ in range(12):
         assert_same(neighbours, structure)
@@ -63,7 +77,7 @@ def test_edges_are_right_while_the_cell_changes(start, rng):
     assert 1 < neighbours.n_searches < 12
 
 
-def test_shear_alone_brings_in_pairs_that_were_not_listed():
+def test_shear_alone_brings_in_pairs_that_were_not_listed(SkinList):
     sheared = np.array([[1.0, 0.0, 0.0], [0.4, 1.0, 0.0], [0.0, 0.0, 1.0]])
     neighbours = SkinList(CUTOFF, 0.5)
     neighbours.update(SILICON)
@@ -71,13 +85,13 @@ def test_shear_alone_brings_in_pairs_that_were_not_listed():
     assert_same(neighbours, now)
 
 
-def test_a_slab_is_searched_again_when_its_cell_changes():
+def test_a_slab_is_searched_again_when_its_cell_changes(SkinList):
     neighbours = SkinList(CUTOFF, 0.5)
     neighbours.update(SLAB)
     assert_same(neighbours, replace(SLAB, cell=1.3 * SLAB.cell))
 
 
-def test_small_motion_and_translation_need_no_search(rng):
+def test_small_motion_and_translation_need_no_search(SkinList, rng):
     neighbours = SkinList(CUTOFF, 0.5)
     for n in range(20):
         moves = rng.uniform(-0.05, 0.05, size=METHANOL.positions.shape) + n * np.ones(3)
@@ -85,7 +99,7 @@ def test_small_motion_and_translation_need_no_search(rng):
     assert neighbours.n_searches == 1
 
 
-def test_an_atom_that_moves_half_the_skin_causes_a_search():
+def test_an_atom_that_moves_half_the_skin_causes_a_search(SkinList):
     neighbours = SkinList(CUTOFF, 0.5)
     neighbours.update(METHANOL)
     for step, searches in ((0.2, 1), (0.31, 2)):
@@ -95,7 +109,7 @@ def test_an_atom_that_moves_half_the_skin_causes_a_search():
         assert neighbours.n_searches == searches
 
 
-def test_other_atoms_or_periodic_directions_cause_a_search():
+def test_other_atoms_or_periodic_directions_cause_a_search(SkinList):
     neighbours = SkinList(CUTOFF, 0.5)
     for structure in (METHANOL, SILICON, replace(SILICON, pbc=(True, True, False)), SLAB):
         assert_same(neighbours, structure)
@@ -103,6 +117,47 @@ def test_other_atoms_or_periodic_directions_cause_a_search():
 
 
 @pytest.mark.parametrize(("cutoff", "skin"), [(0.0, 0.5), (np.nan, 0.5), (3.0, -0.1)])
-def test_lengths_that_are_none_are_refused(cutoff, skin):
+def test_lengths_that_are_none_are_refused(SkinList, cutoff, skin):
     with pytest.raises(ValueError, match="must be a"):
         SkinList(cutoff, skin)
+
+
+@needs_compiled
+@pytest.mark.parametrize("skin", [0.0, 0.4, 1.5])
+@pytest.mark.parametrize("seed", range(8))
+def test_compiled_code_selects_the_pairs_of_numpy_to_the_last_bit(seed, skin):
+    rng = np.random.default_rng(seed)
+    n_atoms = int(rng.integers(1, 40))
+    cell = rng.normal(size=(3, 3)) + np.diag(rng.uniform(2.0, 6.0, size=3))
+    pbc = tuple(bool(periodic) for periodic in rng.integers(0, 4, size=3) > 0)
+    structure = Structure(np.full(n_atoms, 6), 6.0 * rng.normal(size=(n_atoms, 3)), cell, pbc)
+    lists = [skin_list.SkinList(CUTOFF, skin, pairs) for pairs in (ListedPairs, CompiledPairs)]
+    for step in range(15):
+        expected, found = (each.update(structure) for each in lists)
+        for name in FIELDS:
+            assert getattr(found, name).tobytes() == getattr(expected, name).tobytes()
+            assert getattr(found, name).shape == getattr(expected, name).shape
+        assert lists[0].n_searches == lists[1].n_searches
+        strain = np.eye(3) + (step % 3 == 2) * 0.01 * rng.normal(size=(3, 3))
+        positions = structure.positions @ strain + 0.05 * rng.normal(size=(n_atoms, 3))
+        structure = replace(structure, cell=cell @ strain, positions=positions)
+
+
+def test_positions_in_another_order_of_memory_give_the_same_edges(SkinList):
+    neighbours = SkinList(CUTOFF, 0.5)
+    neighbours.update(SILICON)
+    assert_same(neighbours, replace(SILICON, positions=np.asfortranarray(SILICON.positions)))
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda each: pickle.loads(pickle.dumps(each))])
+def test_copies_and_pickles_go_on_by_themselves(SkinList, copied, rng):
+    neighbours = SkinList(CUTOFF, 0.5)
+    neighbours.update(TRICLINIC)
+    other = copied(neighbours)
+    for n in range(3):
+        moves = 0.05 * rng.normal(size=TRICLINIC.positions.shape)
+        moved = replace(TRICLINIC, positions=TRICLINIC.positions + moves)
+        assert_same(other, moved)
+        if n:
+            assert_same(neighbours, moved)
+    assert other.n_searches == neighbours.n_searches == 1

@@ -8,6 +8,7 @@ from jaxtyping import TypeCheckError
 
 from multiace.elements import ElementError
 from multiace.geometry import Labels, Structure
+from multiace.geometry.structure import following
 
 PAIR = np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 0.74]])
 HYDROGEN = np.array([1, 1])
@@ -85,3 +86,60 @@ def test_positions_of_the_wrong_shape_are_refused():
 def test_an_atomic_number_out_of_range_is_refused(number):
     with pytest.raises(ElementError, match="must be 1 to 118"):
         Structure(np.array([1, number]), PAIR)
+
+
+def test_moved_atoms_keep_everything_else():
+    first = Structure(HYDROGEN, PAIR, 5.0 * np.eye(3), (True,) * 3, source="file:1", weight=2.0)
+    assert first.volume == pytest.approx(125.0)
+    positions = PAIR + 1.0
+    moved = first.moved(positions)
+    positions += 1.0
+    np.testing.assert_array_equal(moved.positions, PAIR + 1.0)
+    np.testing.assert_array_equal(first.positions, PAIR)
+    assert not moved.positions.flags.writeable
+    for name in ("numbers", "cell", "pbc", "source", "weight", "volume"):
+        assert getattr(moved, name) is getattr(first, name)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, 2e15])
+def test_atoms_are_not_moved_out_of_the_world(value):
+    first = Structure(HYDROGEN, PAIR)
+    far = PAIR + 9e14
+    np.testing.assert_array_equal(first.moved(far).positions, far)
+    far[1, 2] = value
+    with pytest.raises(ValueError, match=r"positions must be finite.*for atom 1\."):
+        first.moved(far)
+    with pytest.raises((ValueError, TypeCheckError)):
+        first.moved(np.zeros((3, 3)))
+
+
+@pytest.mark.parametrize(
+    ("numbers", "cell", "pbc"),
+    [
+        ([1, 1], 5.0, (True, True, True)),
+        ([1, 8], 5.0, (True, True, True)),
+        ([1, 1], 5.1, (True, True, True)),
+        ([1, 1], 5.0, (True, True, False)),
+        ([1, 1], None, (False, False, False)),
+        ([1, 1, 1], 5.0, (True, True, True)),
+    ],
+)
+def test_the_structure_of_a_step_is_checked_where_it_differs_from_the_last(numbers, cell, pbc):
+    last = Structure(HYDROGEN, PAIR, 5.0 * np.eye(3), (True,) * 3)
+    cell = None if cell is None else cell * np.eye(3)
+    positions = 0.5 * np.arange(3.0 * len(numbers)).reshape(-1, 3)
+    for former in (None, last):
+        found = following(former, np.array(numbers), positions, cell, pbc)
+        again = Structure(np.array(numbers), positions, cell, pbc)
+        assert (found.pbc, found.volume) == (again.pbc, again.volume)
+        for name in ("numbers", "positions", "cell"):
+            np.testing.assert_array_equal(getattr(found, name), getattr(again, name))
+    assert (found.cell is last.cell) == (numbers == [1, 1] and pbc == last.pbc and cell[0, 0] == 5)
+
+
+def test_a_step_is_refused_for_what_a_structure_is_refused_for():
+    last = Structure(HYDROGEN, PAIR, 5.0 * np.eye(3), (True,) * 3)
+    with pytest.raises(ValueError, match="linearly independent"):
+        following(last, HYDROGEN, PAIR, np.ones((3, 3)), (True,) * 3)
+    with pytest.raises(ElementError):
+        following(last, np.array([1, 300]), PAIR, last.cell, last.pbc)

@@ -191,8 +191,9 @@ def test_outputs_beyond_the_loops_of_the_kernel_are_refused(compiled):
     l_max = 7
     path = (Irrep.natural(0), l_max, Irrep.natural(l_max))
     table = ConvolutionTable(irreps, l_max, (path,), Irreps(((2, Irrep.natural(l_max)),)))
+    inputs = (random(1, 2), random(1, (l_max + 1) ** 2), random(1, 1), random(1, 1, 2), None)
     with pytest.raises(ValueError, match=r"reaches l = 6, and is asked for 7"):
-        compiled.convolution(table)
+        compiled.convolution(table)(*inputs, *torch.zeros(2, 1, dtype=torch.int64))
 
 
 @pytest.mark.parametrize("pair", [-1, 1])

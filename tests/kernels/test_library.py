@@ -100,18 +100,20 @@ def test_of_two_libraries_that_of_the_sources_is_loaded(monkeypatch, tmp_path):
 
 
 def test_the_digest_is_that_of_every_source(monkeypatch, tmp_path):
-    (tmp_path / "csrc").mkdir()
-    for name in ("CMakeLists.txt", "csrc/entry_points.map", "csrc/a.cpp", "csrc/a.h"):
+    (tmp_path / "csrc/include").mkdir(parents=True)
+    names = ["CMakeLists.txt"]
+    names += [f"csrc/{name}" for name in ("entry_points.map", "a.cpp", "a.h", "include/a.h")]
+    for name in names:
         (tmp_path / name).write_text(name)
     monkeypatch.setattr(loader, "_CHECKOUT", tmp_path)
     digests = []
-    for changed in (None, "CMakeLists.txt", "csrc/entry_points.map", "csrc/a.cpp", "csrc/a.h"):
+    for changed in (None, *names):
         if changed is not None:
             (tmp_path / changed).write_text("something else")
         loader.source_digest.cache_clear()
         digests.append(loader.source_digest())
     loader.source_digest.cache_clear()
-    assert len(set(digests)) == 5
+    assert len(set(digests)) == 6
 
 
 def test_a_place_without_sources_has_no_digest(monkeypatch, tmp_path):

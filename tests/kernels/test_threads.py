@@ -16,6 +16,7 @@ from multiace.kernels.cpu import convolution
 from multiace.kernels.cpu.library import KernelLibrary, library
 from multiace.kernels.cpu.threads import OwnThreads
 from multiace.kernels.cpu.threads import threads as threads_of_kernels
+from multiace.kernels.operations.convolution import CONVOLUTION
 from multiace.program import Plan
 
 pytestmark = needs_compiled
@@ -176,8 +177,10 @@ def test_a_forked_process_computes_with_threads_of_its_own(arguments):
 def test_lack_of_memory_is_an_error_that_one_survives(arguments, n_threads):
     torch.set_num_threads(n_threads)
     expected = compute(arguments)
-    keep: list = []
-    call = convolution._arguments(arguments[:4], arguments[4:], keep)
+    sizes, indices = convolution.fields(*arguments)
+    named = indices | dict(zip(CONVOLUTION.inputs, arguments, strict=False))
+    pointers = {name: x.data_ptr() for name, x in named.items() if x is not None}
+    call = convolution.Arguments(n_threads=n_threads, **sizes, **pointers)
     call.pooled = expected[0].clone().data_ptr()
     call.knots = call.senders  # no hidden features are read,
     call.hidden_gradient = call.pooled  # but each thread makes room for their gradients

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import math
 from collections.abc import Sequence
 from os import PathLike
 from typing import Any, ClassVar
@@ -15,12 +17,11 @@ from ase.calculators.calculator import (
     PropertyNotImplementedError,
     all_changes,
 )
-from ase.stress import full_3x3_to_voigt_6_stress
 
 from multiace.checkpoint import load
 from multiace.deploy.evaluator import Evaluator
 from multiace.ensemble import Ensemble, spread
-from multiace.geometry import Structure
+from multiace.geometry.structure import Structure, following
 from multiace.potential import Potential
 
 
@@ -70,7 +71,6 @@ class ASECalculator(Calculator):
         "forces",
         "stress",
     ]
-    ignored_changes: ClassVar[set[str]] = {"initial_charges", "initial_magmoms"}
 
     def __init__(
         self,
@@ -84,6 +84,9 @@ class ASECalculator(Calculator):
         super().__init__()
         self._evaluators = _evaluators(potential, dtype, device, exact, skin)
         self._evaluator = self._evaluators[0]
+        self._structure: Structure | None = None  # of the last calculation
+        self._copy: Atoms | None = None  # which had this structure
+        self.use_cache = False  # the copy of atoms that `calculate` makes is enough
 
     @property
     def potential(self) -> Potential:
@@ -96,19 +99,20 @@ class ASECalculator(Calculator):
         return tuple(evaluator.potential for evaluator in self._evaluators)
 
     def check_state(self, atoms: Atoms, tol: float = 1e-15) -> list[str]:
-        """Return what has changed since the last calculation; fast where nothing has."""
-        if any(evaluator.weights_changed() for evaluator in self._evaluators):
-            return list(all_changes)
+        """Return what has changed since the last calculation; moments and charges do not count."""
         last = self.atoms
-        if (
-            last is not None
-            and np.array_equal(last.positions, atoms.positions)
-            and np.array_equal(last.numbers, atoms.numbers)
-            and np.array_equal(last.cell.array, atoms.cell.array)
-            and np.array_equal(last.pbc, atoms.pbc)
-        ):
-            return []
-        return super().check_state(atoms, tol)
+        if last is None:
+            return list(all_changes)
+        changed = {
+            "positions": not _close(last.positions, atoms.positions, tol),
+            "numbers": last.numbers.tobytes() != atoms.numbers.tobytes(),
+            "cell": not _close(last.cell.array, atoms.cell.array, tol),
+            "pbc": last.pbc.tobytes() != atoms.pbc.tobytes(),
+        }
+        found = [name for name, has_changed in changed.items() if has_changed]
+        if not found and any(evaluator.weights_changed() for evaluator in self._evaluators):
+            return list(all_changes)
+        return found
 
     def reset(self) -> None:
         """Forget the last calculation, and what was folded of the weights."""
@@ -133,17 +137,19 @@ class ASECalculator(Calculator):
         atoms = self.atoms if atoms is None else atoms
         if atoms is None:
             raise CalculatorError("There are no atoms to compute: pass them to `calculate`.")
-        structure = Structure.from_ase(atoms)
+        cell = atoms.cell.array if atoms.cell.array.any() else None
+        of_atoms = atoms.numbers, atoms.positions, cell, tuple(atoms.pbc.tolist())
+        structure = following(self._structure, *of_atoms)
         if structure.volume is None and "stress" in (properties or ()):
             raise PropertyNotImplementedError(
                 f"The stress needs a volume, and with pbc = {structure.pbc} there is none. Make "
                 "all three directions periodic, or do not ask for the stress."
             )
-        super().calculate(atoms, properties, system_changes)
-        self.results = {}
+        self.atoms = self._copy_of(atoms, structure)
+        self._structure, self._copy, self.results = structure, self.atoms, {}
         results = self._evaluate(structure)
-        for name, value in results.items():
-            if not np.isfinite(value).all():
+        for name in ("energy", "forces", "stress"):
+            if not _finite(results.get(name, 0.0)):
                 raise CalculatorError(
                     f"The {name} predicted for {atoms.get_chemical_formula()} is not finite, "
                     "so the run must not go on. Look at the last structures: overlapping atoms or "
@@ -151,23 +157,53 @@ class ASECalculator(Calculator):
                 )
         self.results = results
 
+    def _copy_of(self, atoms: Atoms, structure: Structure) -> Atoms:
+        """Return `atoms.copy()`, quicker from the last copy if nothing but arrays has changed."""
+        last, former = self._copy, self._structure
+        if last is None or former is None or structure.numbers is not former.numbers:
+            return atoms.copy()
+        copied = copy.copy(last)  # which shares cell and pbc
+        copied.arrays = {name: values.copy() for name, values in atoms.arrays.items()}
+        copied.info, copied.constraints = dict(atoms.info), copy.deepcopy(atoms.constraints)
+        return copied
+
     def _evaluate(self, structure: Structure) -> dict[str, Any]:
         found = [evaluator.evaluate(structure) for evaluator in self._evaluators]
-        energies = np.array([each.energy for each in found])
-        forces = np.stack([each.forces for each in found])
+        energy = float(_mean([each.energy for each in found]))
         results: dict[str, Any] = {
-            "energy": float(energies.mean()),
-            "free_energy": float(energies.mean()),
-            "energies": np.mean([each.energies for each in found], axis=0),
-            "forces": forces.mean(axis=0),
+            "energy": energy,
+            "free_energy": energy,
+            "energies": _mean([each.energies for each in found]),
+            "forces": _mean([each.forces for each in found]),
         }
         stresses = [each.stress for each in found if each.stress is not None]
         if stresses:
-            results["stress"] = full_3x3_to_voigt_6_stress(np.mean(stresses, axis=0))
+            results["stress"] = _mean(stresses).ravel()[_VOIGT]
         if len(found) > 1:
-            results["energy_spread"] = float(spread(energies))
-            results["forces_spread"] = spread(forces)
+            results["energy_spread"] = float(spread(np.array([each.energy for each in found])))
+            results["forces_spread"] = spread(np.stack([each.forces for each in found]))
         return results
+
+
+_VOIGT = [0, 4, 8, 5, 2, 1]
+"""xx, yy, zz, yz, xz, xy of a 3x3 matrix."""
+
+
+def _mean(values: Sequence[Any]) -> Any:
+    return values[0] if len(values) == 1 else np.mean(values, axis=0)
+
+
+def _finite(values: np.ndarray | float) -> bool:
+    # the sum of squares is finite for all but odd results, and quicker
+    return math.isfinite(np.vdot(values, values)) or bool(np.isfinite(values).all())
+
+
+def _close(a: np.ndarray, b: np.ndarray, tol: float) -> bool:
+    """Whether arrays differ by no more than `tol`."""
+    if a.shape != b.shape or a.tobytes() == b.tobytes():
+        return a.shape == b.shape
+    with np.errstate(invalid="ignore"):
+        return bool((np.abs(a - b) <= tol).all())
 
 
 def _evaluators(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -142,7 +142,7 @@ class MolecularDynamics:
         positions += half * self._velocities
         self._step += 1
         self._check(np.where(np.abs(positions) <= FARTHEST, positions, np.inf))
-        self._structure = replace(self._structure, positions=positions)
+        self._structure = self._structure.moved(positions)
         self._now = self._evaluate()
         self._velocities = self._velocities + half * self._now.forces / self._masses
         self._check(self._velocities, self._kinetic())

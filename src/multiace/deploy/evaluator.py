@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import math
 import threading
+from collections.abc import Sequence
+from dataclasses import replace
+from operator import attrgetter, getitem
 from os import PathLike
 from typing import Any, NamedTuple
 
@@ -16,7 +19,8 @@ from multiace.device import own_mode
 from multiace.elements import sorted_elements
 from multiace.geometry import Graph, NeighbourList, Pairs, SkinList, Structure
 from multiace.geometry.graph import species_of
-from multiace.potential import Potential
+from multiace.geometry.listed_pairs import ListedPairs
+from multiace.potential import Potential, Prediction
 from multiace.program import Plan, fastest
 
 CLOSEST = 0.01
@@ -91,12 +95,15 @@ class Evaluator:
                 "them out, or pass the file's path."
             )
         self.potential, self.exact = potential, exact
-        self.neighbours = SkinList(potential.cutoff, skin)
+        self.neighbours = SkinList(
+            potential.cutoff, skin, potential.kernels.listed_pairs or ListedPairs
+        )
         self._plan: Plan | Potential | None = None
-        self._folded: list[tuple[int, int]] = []
+        self._folded: list[int] = []  # versions of the weights in the plan
         self._places, self._alone = _places(potential), threading.Lock()
-        self._numbers = np.zeros(0, dtype=np.int64)
+        self._numbers, self._present = np.zeros(0, dtype=np.int64), set[int]()
         self._species = self._zeros = torch.zeros(0, dtype=torch.int64)
+        self._n_checked = 0  # searches after which no two atoms were in one place
         self._senders: np.ndarray | None = None  # edges of the last structure
         self._ends, self._pairs = (self._zeros, self._zeros), Pairs(self._zeros, self._zeros)
 
@@ -114,24 +121,26 @@ class Evaluator:
             return self._evaluate(structure)
 
     def _evaluate(self, structure: Structure) -> Evaluation:
-        graph = self._graph(structure)
-        model = self._current()
-        if isinstance(model, Plan):
-            found = model.evaluate(graph, forces=True, stress=True)
-        else:
-            device = next(model.parameters()).device
-            with torch.no_grad():
-                found = model(graph.to(device, model.dtype), forces=True, stress=True)
-        assert found.forces is not None
-        assert found.virial is not None
-        virial = found.virial[0].cpu().double().numpy()
+        found = self._predict(self._graph(structure))
+        virial, volume = _numpy(found.virial)[0], structure.volume
         return Evaluation(
-            float(found.energy[0]),
-            found.energies.cpu().double().numpy(),
-            found.forces.cpu().double().numpy(),
-            None if structure.volume is None else -virial / structure.volume,
+            float(_numpy(found.energy)[0]),
+            _numpy(found.energies),
+            _numpy(found.forces),
+            None if volume is None else -virial / volume,
             virial,
         )
+
+    def _predict(self, graph: Graph) -> Prediction:
+        """Return what the plan or the potential says, on the CPU."""
+        weights = self._watched()
+        model = self._current(weights)
+        if isinstance(model, Plan):
+            return model.evaluate(graph, forces=True, stress=True)
+        with torch.no_grad():
+            found = model(graph.to(weights[0].device, model.dtype), forces=True, stress=True)
+        tensors = {name: each for name, each in vars(found).items() if each is not None}
+        return replace(found, **{name: each.cpu() for name, each in tensors.items()})
 
     def reset(self) -> None:
         """Forget what was folded of the weights."""
@@ -139,7 +148,7 @@ class Evaluator:
 
     def weights_changed(self) -> bool:
         """Whether the potential is not the one that was evaluated last."""
-        return self._plan is not None and self._weights() != self._folded
+        return self._plan is not None and _versions(self._watched()) != self._folded
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out of copies and pickles what they make themselves."""
@@ -152,20 +161,20 @@ class Evaluator:
         self.__dict__.update(state)
         self._places, self._alone = _places(self.potential), threading.Lock()
 
-    def _weights(self) -> list[tuple[int, int]]:
-        """Return which weights and constants there are, and how often each was changed."""
-        tensors = (place[name] for place, name in self._places)
-        return [(tensor.data_ptr(), tensor._version) for tensor in tensors]
+    def _watched(self) -> list[torch.Tensor]:
+        """Return the weights and constants of the moment."""
+        return list(map(getitem, *self._places))
 
     def _graph(self, structure: Structure) -> Graph:
-        if not np.array_equal(structure.numbers, self._numbers):
+        numbers = structure.numbers
+        if numbers is not self._numbers and not np.array_equal(numbers, self._numbers):
             self._species = torch.from_numpy(species_of(structure, self.potential.elements))
             self._zeros = torch.zeros_like(self._species)
-            self._numbers = structure.numbers
-        searches = self.neighbours.n_searches
+            self._numbers, self._present = numbers, set(numbers.tolist())
         edges = self.neighbours.update(structure)
-        if self.neighbours.n_searches > searches:
+        if self.neighbours.n_searches != self._n_checked:
             _check_apart(structure, edges)
+            self._n_checked = self.neighbours.n_searches
         if self._senders is not edges.senders:  # plans look for tensors that stay
             self._senders = edges.senders
             self._ends = (torch.from_numpy(edges.senders), torch.from_numpy(edges.receivers))
@@ -181,18 +190,20 @@ class Evaluator:
             pairs=self._pairs,
         )
 
-    def _current(self) -> Plan | Potential:
+    def _current(self, weights: Sequence[torch.Tensor]) -> Plan | Potential:
         """Return a plan for the current elements and weights, or the potential."""
-        plan = self._plan
-        weights = self._weights()
-        present = set(self._numbers.tolist())
-        if plan is None or weights != self._folded or not present <= set(plan.elements):
-            if plan is not None:
-                present |= set(plan.elements)
-            elements = sorted_elements(present)
+        plan, versions = self._plan, _versions(weights)
+        if plan is None or versions != self._folded or not self._present.issubset(plan.elements):
+            known = () if plan is None else plan.elements
+            elements = sorted_elements(self._present.union(known))
             plan = fastest(self.potential, elements=elements, exact=self.exact)
-            self._plan, self._folded = plan, weights
+            self._plan, self._folded = plan, versions
         return plan
+
+
+def _numpy(values: torch.Tensor | None) -> np.ndarray:
+    assert values is not None
+    return values.numpy().astype(np.float64, copy=False)
 
 
 def _check_apart(structure: Structure, edges: NeighbourList) -> None:
@@ -211,12 +222,22 @@ def _check_apart(structure: Structure, edges: NeighbourList) -> None:
         )
 
 
-def _places(potential: Potential) -> list[tuple[dict[str, Any], str]]:
-    """Return where each weight and constant stands, for it may be replaced."""
-    return [
+def _places(potential: Potential) -> tuple[list[dict[str, Any]], list[str]]:
+    """Return where each weight and constant is stored, weights first, for it may be replaced."""
+    found = [
         (place, name)
         for module in potential.modules()
         for place in (module._parameters, module._buffers, vars(module))
         for name, value in place.items()
         if isinstance(value, torch.Tensor) and value.is_floating_point()
     ]
+    found.sort(key=lambda each: not isinstance(each[0][each[1]], torch.nn.Parameter))
+    return [place for place, _ in found], [name for _, name in found]
+
+
+def _versions(weights: Sequence[torch.Tensor]) -> list[int]:
+    """Return where the numbers of each tensor are, and how often they were changed."""
+    return [*map(_address, weights), *map(_version, weights)]
+
+
+_address, _version = torch.Tensor.data_ptr, attrgetter("_version")

@@ -15,7 +15,7 @@ from jaxtyping import Float64
 
 from multiace.deploy.evaluator import Evaluator
 from multiace.elements import ElementError, atomic_number, format_elements
-from multiace.geometry import Structure
+from multiace.geometry.structure import Structure, following
 from multiace.potential import Potential
 
 FIX = "multiace"
@@ -88,6 +88,7 @@ class LAMMPSForces:
         self._lmp = lmp
         self._numbers = np.array([0, *(atomic_number(symbol) for symbol in elements)])
         self._evaluator = Evaluator(potential, dtype=dtype, exact=exact, skin=skin)
+        self._structure: Structure | None = None  # of the last step
         self._check(elements)
         self.error: Exception | None = None
         lmp.command(f"fix {FIX} all external pf/callback 1 1")
@@ -156,14 +157,9 @@ class LAMMPSForces:
         types = self._lmp.numpy.extract_atom("type")[:n_atoms]
         order = np.argsort(tags.ravel()[:n_atoms])  # LAMMPS sorts atoms in space now and then
         cell, periodic = self._cell()
-        found = self._evaluator.evaluate(
-            Structure(
-                numbers=self._numbers[types[order]],
-                positions=positions[order],
-                cell=cell,
-                pbc=periodic,
-            )
-        )
+        atoms = self._numbers[types[order]], positions[order]
+        self._structure = following(self._structure, *atoms, cell, periodic)
+        found = self._evaluator.evaluate(self._structure)
         if not (np.isfinite(found.energy) and np.isfinite(found.forces).all()):
             raise FloatingPointError(
                 "The energy or a force is not finite, so the run must not go on. Look at the last "

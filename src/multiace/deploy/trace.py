@@ -38,7 +38,7 @@ def trace_potential(potential: Potential) -> fx.GraphModule:
     The backward pass is part of the graph, so that nothing of it needs autograd: it can be given
     to `torch.compile` and `torch.export`. Forces follow from dE/dr_ji as in `Potential`. Numbers
     of atoms and edges are free. With compiled kernels the graph calls operations of
-    `torch.ops.multiace`; a process that loads an exported graph makes them known to torch by
+    `torch.ops.multiace_cpu`; a process that loads an exported graph makes them known to torch by
     `multiace.kernels.dispatch.select_kernels("cpu")`.
 
     | argument | shape | unit |

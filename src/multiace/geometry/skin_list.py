@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float64
+from jaxtyping import Float64
 
+from multiace.geometry.listed_pairs import ListedPairs
 from multiace.geometry.neighbours import NeighbourList, neighbour_list
 from multiace.geometry.structure import Structure
 
@@ -27,11 +29,13 @@ class SkinList:
     Args:
         cutoff: Å, positive.
         skin: Å; 0 searches at every step.
+        pairs: `ListedPairs`, or a compiled equivalent.
 
     Raises:
         ValueError: the cutoff is not positive, or the skin negative.
 
     Example:
+        >>> from dataclasses import replace
         >>> pair = Structure(
         ...     numbers=np.array([1, 1]), positions=np.array([[0.0, 0.0, 0.0], [0.0, 0.0, 0.74]])
         ... )
@@ -44,70 +48,55 @@ class SkinList:
         1
     """
 
-    def __init__(self, cutoff: float, skin: float = 0.5) -> None:
+    def __init__(
+        self, cutoff: float, skin: float = 0.5, pairs: Callable[..., Any] = ListedPairs
+    ) -> None:
         if not (math.isfinite(cutoff) and cutoff > 0):
             raise ValueError(f"cutoff must be a positive number of Å, got {cutoff}.")
         if not (math.isfinite(skin) and skin >= 0):
             raise ValueError(f"skin must be a number of Å, 0 or larger, got {skin}.")
-        self.cutoff, self.skin = float(cutoff), float(skin)
-        self.n_searches = 0
-        self._listed: NeighbourList | None = None
-        self._then: Structure | None = None
-        self._cell: np.ndarray | None = None
-        self._images = np.zeros((0, 3))
-        self._within = np.zeros(0, dtype=bool)
-        self._selected: NeighbourList | None = None  # those of the last step, with earlier vectors
+        self.cutoff, self.skin, self.n_searches = float(cutoff), float(skin), 0
+        self._pairs = pairs
+        self._listed: Any = None
+        self._then: Structure | None = None  # at the last search
+        self._indices: tuple[np.ndarray, ...] = ()  # of the last step
 
     def update(self, structure: Structure) -> NeighbourList:
         """Return the neighbours within the cutoff, as `neighbour_list` does."""
-        listed = self._listed
-        if listed is None or not self._lasts(structure):
-            listed = self._search(structure)
-        positions = structure.positions
-        vectors = positions[listed.senders]
-        vectors -= positions[listed.receivers]
-        vectors += self._images_in(structure)
-        within = np.square(vectors).sum(axis=1) < self.cutoff**2
-        if self._selected is None or not np.array_equal(within, self._within):
-            self._within, self._selected = within, _selected(listed, within)
-        return replace(self._selected, vectors=vectors[within])
+        vectors, changed = self._among_listed(structure) or self._search(structure)
+        if changed:
+            self._indices = self._listed.select()
+        senders, receivers, shifts, reverse = self._indices
+        return NeighbourList(senders, receivers, shifts, vectors, reverse)
 
-    def _search(self, structure: Structure) -> NeighbourList:
-        self._listed = neighbour_list(structure, self.cutoff + self.skin)
-        self._then, self._cell, self._selected = structure, None, None
+    def _search(self, now: Structure) -> tuple[np.ndarray, bool]:
+        """List pairs anew; return the vectors within the cutoff."""
+        self._listed = None  # should the search fail
+        found = neighbour_list(now, self.cutoff + self.skin)
+        indices = found.senders, found.receivers, found.shifts, found.reverse
+        self._listed, self._then = self._pairs(*indices, self.cutoff), now
         self.n_searches += 1
-        return self._listed
+        return self._listed.vectors_within(now.positions, now.positions, _cell(now))[0], True
 
-    def _lasts(self, now: Structure) -> bool:
-        """Whether no pair that is not listed can be within the cutoff."""
-        then = self._then
-        assert then is not None
-        if now.pbc != then.pbc or now.n_atoms != then.n_atoms:
-            return False
+    def _among_listed(self, now: Structure) -> tuple[np.ndarray, bool] | None:
+        """Return the vectors within the cutoff, and whether their pairs have changed.
+
+        None if a pair that is not listed may be within the cutoff.
+        """
+        listed, then = self._listed, self._then
+        if listed is None or then is None or now.pbc != then.pbc or now.n_atoms != then.n_atoms:
+            return None
         before, reach = then.positions, self.cutoff + self.skin
         cell, former = _cell(now), _cell(then)
-        if not np.array_equal(cell, former):
+        if not (cell is former or np.array_equal(cell, former)):
             if not all(now.pbc):
-                return False
+                return None
             strain = np.linalg.solve(former, cell)
             before = before @ strain
             reach *= float(np.linalg.svd(strain, compute_uv=False)[-1])
-        moved = now.positions - before
-        moved -= moved.mean(axis=0)
-        farthest = math.sqrt(np.square(moved).sum(axis=1).max())
-        return reach - 2 * farthest > self.cutoff * (1 + _MARGIN)
-
-    def _images_in(self, structure: Structure) -> Float64[np.ndarray, "listed 3"]:
-        """Return the shift of each listed pair in Å."""
-        cell = _cell(structure)
-        if self._cell is None or not np.array_equal(cell, self._cell):
-            assert self._listed is not None
-            shifts = self._listed.shifts
-            self._images = (
-                shifts[:, 0:1] * cell[0] + shifts[:, 1:2] * cell[1] + shifts[:, 2:3] * cell[2]
-            )
-            self._cell = cell
-        return self._images
+        vectors, changed, displacement = listed.vectors_within(now.positions, before, cell)
+        lasts = reach - 2 * displacement > self.cutoff * (1 + _MARGIN)
+        return (vectors, changed) if lasts else None
 
 
 _NO_CELL = np.zeros((3, 3))
@@ -120,15 +109,3 @@ def _cell(structure: Structure) -> Float64[np.ndarray, "3 3"]:
 
 _MARGIN = 1e-9
 """How much (relative) closer pairs may be counted than they are, for rounding."""
-
-
-def _selected(listed: NeighbourList, within: Bool[np.ndarray, " listed"]) -> NeighbourList:
-    kept = np.flatnonzero(within)
-    place = np.cumsum(within) - 1
-    return NeighbourList(
-        senders=listed.senders[kept],
-        receivers=listed.receivers[kept],
-        shifts=listed.shifts[kept],
-        vectors=listed.vectors[kept],
-        reverse=place[listed.reverse[kept]],
-    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,7 +24,7 @@ SINGULAR_CELL = 1e-6
 
 def _frozen(values: Any, dtype: type, shape: tuple[int, ...], name: str) -> np.ndarray:
     """Return a read-only copy of `values` with this dtype and shape."""
-    array = np.array(values, dtype=dtype)
+    array = np.array(values, dtype=dtype, order="C")
     if array.shape != shape:
         raise ValueError(f"{name} must have shape {shape}, got {array.shape}.")
     array.flags.writeable = False
@@ -101,13 +102,7 @@ class Structure:
         numbers = _frozen(self.numbers, np.int64, (n_atoms,), "numbers")
         for number in set(numbers.tolist()):
             symbol_of(number)
-        positions = _frozen(self.positions, np.float64, (n_atoms, 3), "positions")
-        if not (np.abs(positions) <= FARTHEST).all():
-            atom = int(np.argwhere(~(np.abs(positions) <= FARTHEST))[0, 0])
-            raise ValueError(
-                f"positions must be finite and within {FARTHEST:g} Å, got "
-                f"{positions[atom].tolist()} Å for atom {atom}{self._origin()}."
-            )
+        positions = self._checked(self.positions)
         forces = self.labels.forces
         if forces is not None and len(forces) != n_atoms:
             raise ValueError(f"forces must have shape ({n_atoms}, 3), got {forces.shape}.")
@@ -125,6 +120,27 @@ class Structure:
             object.__setattr__(self, name, value)
         check_cell(cell, pbc)
 
+    def moved(self, positions: Float64[np.ndarray, "atoms 3"]) -> Structure:
+        """Return the structure with its atoms elsewhere; nothing else is checked again.
+
+        Raises:
+            ValueError: the wrong shape, or values that are not finite.
+        """
+        moved = object.__new__(Structure)
+        moved.__dict__.update(self.__dict__, positions=self._checked(positions))
+        return moved
+
+    def _checked(self, positions: np.ndarray) -> np.ndarray:
+        positions = _frozen(positions, np.float64, (len(self.numbers), 3), "positions")
+        # the sum of squares is small for all but odd structures, and quicker than comparisons
+        if not (np.vdot(positions, positions) <= FARTHEST or (np.abs(positions) <= FARTHEST).all()):
+            atom = int(np.argwhere(~(np.abs(positions) <= FARTHEST))[0, 0])
+            raise ValueError(
+                f"positions must be finite and within {FARTHEST:g} Å, got "
+                f"{positions[atom].tolist()} Å for atom {atom}{self._origin()}."
+            )
+        return positions
+
     def _origin(self) -> str:
         return f" ({self.source})" if self.source else ""
 
@@ -133,7 +149,7 @@ class Structure:
         """Number of atoms."""
         return len(self.numbers)
 
-    @property
+    @cached_property
     def volume(self) -> float | None:
         """Volume of the cell in Å^3, positive for left-handed cells too.
 
@@ -191,6 +207,37 @@ class Structure:
         if self.weight != 1.0:
             atoms.info["config_weight"] = self.weight
         return atoms
+
+
+def following(
+    last: Structure | None,
+    numbers: Int64[np.ndarray, " atoms"],
+    positions: Float64[np.ndarray, "atoms 3"],
+    cell: Float64[np.ndarray, "3 3"] | None,
+    pbc: tuple[bool, bool, bool],
+) -> Structure:
+    """Return the structure of the next step of a run; checks what differs from the last step.
+
+    Args:
+        last: the structure of the step before.
+        numbers: atomic numbers.
+        positions: Å.
+        cell: cell vectors in rows, Å.
+        pbc: which of the three cell directions repeat.
+
+    Raises:
+        ValueError: see `Structure`.
+    """
+    if last is not None and last.pbc == pbc and _same(last.numbers, numbers):
+        former = last.cell
+        if former is cell or (former is not None and cell is not None and _same(former, cell)):
+            return last.moved(positions)
+    return Structure(numbers=numbers, positions=positions, cell=cell, pbc=pbc)
+
+
+def _same(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether arrays are equal to the last bit; for small ones faster than `np.array_equal`."""
+    return a.dtype == b.dtype and a.shape == b.shape and a.tobytes() == b.tobytes()
 
 
 def check_cell(cell: Float64[np.ndarray, "3 3"] | None, pbc: tuple[bool, ...]) -> None:

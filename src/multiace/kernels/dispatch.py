@@ -40,6 +40,7 @@ class Kernels:
         direct: operation in a traced graph -> function that computes it without PyTorch's
             dispatcher; None: there are none.
         executor: what runs programs, made from the bytes of one; None: there is none.
+        listed_pairs: `ListedPairs` for `SkinList`; None: by NumPy.
         own_threads: context in which only kernels use torch's threads.
     """
 
@@ -49,6 +50,7 @@ class Kernels:
     functions: Mapping[str, Function] = field(default_factory=dict)
     direct: Mapping[Any, Callable[..., Any]] | None = None
     executor: Callable[[bytes], Executor] | None = None
+    listed_pairs: Callable[..., Any] | None = None
     own_threads: Callable[[], AbstractContextManager[None]] = nullcontext
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -109,6 +111,7 @@ def _cpu() -> Kernels:
     from multiace.kernels.cpu.backend import FUNCTIONS, NAMESPACE
     from multiace.kernels.cpu.executor import Executor as CPUExecutor
     from multiace.kernels.cpu.library import library
+    from multiace.kernels.cpu.listed_pairs import ListedPairs
     from multiace.kernels.cpu.threads import OwnThreads
 
     return Kernels(
@@ -118,6 +121,7 @@ def _cpu() -> Kernels:
         functions=FUNCTIONS,
         direct=NAMESPACE.direct,
         executor=CPUExecutor,
+        listed_pairs=ListedPairs,
         own_threads=OwnThreads,
     )
 

@@ -31,11 +31,14 @@ import torch
 from torch import Tensor, nn
 
 from multiace.kernels.tables import Table
+from multiace.kernels.tables.encoding import digest_of
 
 _LOG = logging.getLogger("multiace")
 
 Outputs = tuple[Tensor, ...]
 Kernel = Callable[..., Outputs]
+Function = Callable[..., Any]
+"""A differentiable operation of a backend: (*inputs, *constants) -> outputs."""
 M = TypeVar("M", bound="OperationModule")
 
 
@@ -48,25 +51,11 @@ class Passes(NamedTuple):
             empty tensor where it is not needed.
         double_backward: (needed, *dots, *cotangents, *inputs, *constants) -> tangents of the
             outputs, then of each gradient, empty where not needed; a dot may be None: zero.
-        check: raises an error for a table that the passes cannot compute.
     """
 
     forward: Kernel
     backward: Kernel | None = None
     double_backward: Kernel | None = None
-    check: Callable[[Any], None] | None = None
-
-
-class Function(NamedTuple):
-    """A differentiable operation of a backend.
-
-    Args:
-        run: (*inputs, *constants) -> outputs.
-        check: raises an error for a table that the backend cannot compute.
-    """
-
-    run: Callable[..., Any]
-    check: Callable[[Any], None] | None = None
 
 
 @dataclass(frozen=True)
@@ -254,7 +243,7 @@ class Namespace:
             """Apply the function itself where nobody traces: the dispatcher costs more than it."""
             return (function.apply if self.is_plain(arguments) else dispatched)(*arguments)
 
-        return Function(differentiable, passes.check)
+        return differentiable
 
     def define(
         self,
@@ -392,22 +381,18 @@ class OperationModule(nn.Module):
         super().__init__()
         self.table: Any = table
         self.encoding, self.kernels = table.encoding, kernels
-        found = None if kernels is None else kernels.functions.get(self.name)
-        if found is not None and found.check is not None:
-            found.check(table)
 
     @property
-    def function(self) -> Callable[..., Any] | None:
+    def function(self) -> Function | None:
         """What computes it; None: the definition."""
-        found = None if self.kernels is None else self.kernels.functions.get(self.name)
-        return None if found is None else found.run
+        return None if self.kernels is None else self.kernels.functions.get(self.name)
 
     @classmethod
     def defined_by(cls: type[M], encoding: Tensor, like: Tensor) -> M:
         """Return the definition for a table, in the dtype and on the device of a tensor."""
         if not nothing_traces() or torch.is_inference_mode_enabled():
             return cls(cls.of_table.decode(encoding)).to(like)
-        key = (cls, int(encoding[0]), like.dtype, like.device)
+        key = (cls, digest_of(encoding), like.dtype, like.device)
         found = cls._definitions.get(key)
         if found is None:
             found = cls._definitions[key] = cls(cls.of_table.decode(encoding)).to(like)

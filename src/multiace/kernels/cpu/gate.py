@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
 
-import torch
 from torch import Tensor
 
-from multiace.kernels.cpu.library import contiguous, library, pointer, words_of
-from multiace.kernels.cpu.threads import threads
-from multiace.kernels.operation import Passes
+from multiace.kernels.cpu.library import words_of
+from multiace.kernels.cpu.passes import Fields, passes
+from multiace.kernels.operations.gate import GATE
 
 
 class Arguments(ctypes.Structure):
@@ -23,51 +21,9 @@ class Arguments(ctypes.Structure):
     )
 
 
-def _call(kernel: str, table: Tensor, x: Tensor, **others: Tensor | None) -> None:
-    """Run a kernel; `others` are operands and results, which are contiguous."""
-    tensors = dict(zip(("x", *others), contiguous([x, *others.values()]), strict=True))
-    call = Arguments(
-        table=words_of(table),
-        n_nodes=x.shape[0],
-        n_threads=threads(),
-        **{name: pointer(tensor) for name, tensor in tensors.items()},
-    )
-    library().call(f"gate_{kernel}", x.dtype, call)
+def fields(x: Tensor, table: Tensor, dim_out: int) -> Fields:
+    """Return sizes, and tensors that are no inputs."""
+    return {"table": words_of(table), "n_nodes": x.shape[0]}, {}
 
 
-def _like(x: Tensor) -> Tensor:
-    return torch.empty_like(x, memory_format=torch.contiguous_format)
-
-
-def _forward(x: Tensor, table: Tensor, dim_out: int) -> tuple[Tensor, ...]:
-    y = x.new_empty((x.shape[0], dim_out))
-    _call("forward", table, x, y=y)
-    return (y,)
-
-
-def _backward(
-    needed: Sequence[bool], cotangent: Tensor, x: Tensor, table: Tensor, dim_out: int
-) -> tuple[Tensor, ...]:
-    if not needed[0]:
-        return (x.new_empty(0),)
-    gradient = _like(x)
-    _call("backward", table, x, cotangent=cotangent, x_gradient=gradient)
-    return (gradient,)
-
-
-def _double_backward(
-    needed: Sequence[bool],
-    x_dot: Tensor | None,
-    cotangent: Tensor,
-    x: Tensor,
-    table: Tensor,
-    dim_out: int,
-) -> tuple[Tensor, ...]:
-    y_dot = _like(cotangent) if needed[0] else None
-    gradient = _like(x) if needed[1] else None
-    tensors = {"cotangent": cotangent, "x_dot": x_dot, "y": y_dot, "x_gradient": gradient}
-    _call("double_backward", table, x, **tensors)
-    return tuple(x.new_empty(0) if result is None else result for result in (y_dot, gradient))
-
-
-PASSES = Passes(_forward, _backward, _double_backward)
+PASSES = passes(GATE, Arguments, ["y"], fields)

@@ -17,7 +17,7 @@ from torch import Tensor
 
 _LOG = logging.getLogger("multiace")
 
-ABI_VERSION = 10
+ABI_VERSION = 11
 """Version of the C interface; a library with another one is refused."""
 
 INSTRUCTION_SETS = ("baseline", "avx2", "avx512")
@@ -51,7 +51,7 @@ class KernelLibrary:
 
     def __init__(self, path: Path, instruction_set: str) -> None:
         self.path, self.instruction_set = path, instruction_set
-        self._known: dict[tuple[str, torch.dtype], Callable[[Any], int]] = {}
+        self._known: dict[tuple[str, torch.dtype | None], Callable[[Any], int]] = {}
         try:
             self._functions = ctypes.CDLL(str(path))
         except OSError as error:
@@ -196,7 +196,7 @@ def source_digest() -> str | None:
     if not (folder / "entry_points.map").exists():
         return None
     files = [_CHECKOUT / "CMakeLists.txt", folder / "entry_points.map"]
-    files += [*folder.glob("*.cpp"), *folder.glob("*.h")]
+    files += [*folder.glob("*.cpp"), *folder.glob("*.h"), *folder.glob("include/*.h")]
     digests = sorted(hashlib.sha256(path.read_bytes()).hexdigest() for path in files)
     return hashlib.sha256("\n".join(digests).encode()).hexdigest()
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import ctypes
-from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
-from multiace.kernels.cpu.library import contiguous, library, pointer, words_of
-from multiace.kernels.cpu.threads import threads
-from multiace.kernels.operation import Passes
+from multiace.kernels.cpu.library import library, words_of
+from multiace.kernels.cpu.passes import Fields, passes
+from multiace.kernels.operations.polynomial_product import POLYNOMIAL_PRODUCT
+from multiace.kernels.tables.encoding import digest_of
 
 
 class Arguments(ctypes.Structure):
@@ -42,7 +42,7 @@ _PACKED: dict[int, Tensor] = {}
 
 def packed(encoding: Tensor) -> Tensor:
     """Return the polynomials of a `ProductTable` in Horner's form, for the kernel."""
-    digest = ctypes.c_int64.from_address(encoding.data_ptr()).value
+    digest = digest_of(encoding)
     found = _PACKED.get(digest)
     if found is None:
         call = PackArguments(words_of(encoding), len(encoding) - 1)
@@ -54,79 +54,17 @@ def packed(encoding: Tensor) -> Tensor:
     return found
 
 
-def _arguments(
-    features: Tensor,
-    weights: Tensor,
-    species: Tensor | None,
-    table: Tensor,
-    **others: Tensor | None,
-) -> tuple[Arguments, list[Tensor | None]]:
-    """Fill in what every pass reads, and return what must outlive the call."""
-    kept = contiguous([features, weights, species, *others.values()])
-    call = Arguments(
-        table=packed(table).data_ptr(),
-        n_nodes=features.shape[0],
-        n_channels=weights.shape[2],
-        n_elements=weights.shape[0],
-        n_threads=threads(),
-    )
-    for name, tensor in zip(["features", "weights", "species", *others], kept, strict=True):
-        setattr(call, name, pointer(tensor))
-    return call, kept
-
-
-def _results(call: Arguments, needed: Sequence[bool], **like: Tensor) -> tuple[Tensor, ...]:
-    """Allocate the results that are needed and fill them in; the others are empty."""
-    results = []
-    for (name, x), wanted in zip(like.items(), needed, strict=True):
-        results.append(x.new_empty(x.shape if wanted else (0,)))
-        if wanted:
-            setattr(call, name, pointer(results[-1]))
-    return tuple(results)
-
-
-def _forward(
+def fields(
     features: Tensor, weights: Tensor, species: Tensor | None, table: Tensor, dim_out: int
-) -> tuple[Tensor, ...]:
-    call, _kept = _arguments(features, weights, species, table)
-    product = features.new_empty((features.shape[0], dim_out))
-    call.product = pointer(product)
-    library().call("polynomial_product_forward", features.dtype, call)
-    return (product,)
+) -> Fields:
+    """Return sizes, and tensors that are no inputs."""
+    sizes = {
+        "table": packed(table).data_ptr(),
+        "n_nodes": features.shape[0],
+        "n_channels": weights.shape[2],
+        "n_elements": weights.shape[0],
+    }
+    return sizes, {"species": species}
 
 
-def _backward(
-    needed: Sequence[bool],
-    cotangent: Tensor,
-    features: Tensor,
-    weights: Tensor,
-    species: Tensor | None,
-    table: Tensor,
-    dim_out: int,
-) -> tuple[Tensor, ...]:
-    call, _kept = _arguments(features, weights, species, table, cotangent=cotangent)
-    results = _results(call, needed, features_gradient=features, weights_gradient=weights)
-    library().call("polynomial_product_backward", features.dtype, call)
-    return results
-
-
-def _double_backward(
-    needed: Sequence[bool],
-    features_dot: Tensor | None,
-    weights_dot: Tensor | None,
-    cotangent: Tensor,
-    features: Tensor,
-    weights: Tensor,
-    species: Tensor | None,
-    table: Tensor,
-    dim_out: int,
-) -> tuple[Tensor, ...]:
-    dots = {"features_dot": features_dot, "weights_dot": weights_dot}
-    call, _kept = _arguments(features, weights, species, table, cotangent=cotangent, **dots)
-    gradients = {"features_gradient": features, "weights_gradient": weights}
-    results = _results(call, needed, product=cotangent, **gradients)
-    library().call("polynomial_product_double_backward", features.dtype, call)
-    return results
-
-
-PASSES = Passes(_forward, _backward, _double_backward)
+PASSES = passes(POLYNOMIAL_PRODUCT, Arguments, ["product"], fields)

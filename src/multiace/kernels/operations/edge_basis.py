@@ -23,20 +23,14 @@ class EdgeBasis(OperationModule):
     ) -> tuple[Float[Tensor, " edges"], Float[Tensor, "edges lm"]]:
         """Return distances (Å) and harmonics."""
         function, l_max = self.function, self.table.l_max
-        if function is None:
-            return edge_basis(edge_vectors, l_max)
-        return function(edge_vectors, self.encoding, l_max)
+        if function is not None:
+            return function(edge_vectors, self.encoding, l_max)
+        distances = torch.sqrt(edge_vectors.square().sum(dim=1) + _TINY)
+        harmonics = spherical_harmonics(l_max, edge_vectors / distances.unsqueeze(1))
+        return distances, harmonics
 
 
-def edge_basis(vectors: Tensor, l_max: int) -> tuple[Tensor, Tensor]:
-    """Return distances and harmonics: the definition."""
-    distances = torch.sqrt(vectors.square().sum(dim=1) + _TINY)
-    harmonics = spherical_harmonics(l_max, vectors / distances.unsqueeze(1))
-    return distances, harmonics
-
-
-def fake(vectors: Tensor, table: Tensor, l_max: int) -> tuple[Tensor, Tensor]:
-    """Return empty results."""
+def _fake(vectors: Tensor, table: Tensor, l_max: int) -> tuple[Tensor, Tensor]:
     n_edges = vectors.shape[0]
     return vectors.new_empty(n_edges), vectors.new_empty((n_edges, (l_max + 1) ** 2))
 
@@ -46,6 +40,6 @@ EDGE_BASIS = Operation(
     inputs=("vectors",),
     constants="Tensor table, int l_max",
     n_outputs=2,
-    fake=fake,
-    definition=lambda vectors, table, l_max: edge_basis(vectors, l_max),
+    fake=_fake,
+    definition=lambda vectors, table, l_max: EdgeBasis.defined_by(table, vectors)(vectors),
 )

@@ -29,10 +29,9 @@ def flat_weights(
     return torch.cat([matrix.reshape(-1) * factor for matrix, factor in pairs])
 
 
-def flat_weights_of(kernels: HasFunctions | None) -> Callable[..., Tensor]:
+def flat_weights_of(kernels: HasFunctions | None) -> Function:
     """Return the function of some kernels, or the definition."""
-    found = None if kernels is None else kernels.functions.get("flat_weights")
-    return flat_weights if found is None else found.run
+    return flat_weights if kernels is None else kernels.functions.get("flat_weights", flat_weights)
 
 
 def register_flat_weights(
@@ -89,7 +88,7 @@ def register_flat_weights(
 
     autograd = lambda matrices, factors: Join.apply(factors, *matrices)  # noqa: E731
     namespace.library.impl("flat_weights", autograd, "Autograd")
-    return Function(joined)
+    return joined
 
 
 def _fake_join(matrices: Sequence[Tensor], factors: Sequence[float]) -> tuple[Tensor]:

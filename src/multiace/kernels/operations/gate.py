@@ -24,34 +24,24 @@ class Gate(OperationModule):
 
     def forward(self, x: Float[Tensor, "nodes dim_in"]) -> Float[Tensor, "nodes dim_out"]:
         """Apply the gate."""
-        function = self.function
-        if function is None:
-            return gate(self.table, x)
-        return function(x, self.encoding, self.table.irreps_out.dim)
-
-
-def gate(table: GateTable, x: Float[Tensor, "nodes dim_in"]) -> Float[Tensor, "nodes dim_out"]:
-    """Apply a gate: the definition."""
-    sizes, entries = split_sizes(table.irreps_in), table.irreps_out.entries
-    blocks = dict(zip(table.irreps_in.irreps, x.split(sizes, dim=1), strict=True))
-    gated = [channels for channels, irrep in entries if irrep.l > 0]
-    scalars = [channels for channels, irrep in entries if irrep == _SCALAR]
-    first = [*scalars, *gated]
-    gates = list(blocks[_SCALAR].split(first, dim=1)) if _SCALAR in blocks else []
-    result = []
-    for _, irrep in entries:
-        if irrep == _SCALAR:
-            result.append(table.even(gates.pop(0)))
-        elif irrep.l == 0:
-            result.append(table.odd(blocks[irrep]))
-        else:
-            block = blocks[irrep].unflatten(1, (irrep.dim, -1))
-            result.append((block * table.gate(gates.pop(0)).unsqueeze(1)).flatten(1))
-    return torch.cat(result, dim=1)
-
-
-def _fake(x: Tensor, table: Tensor, dim_out: int) -> tuple[Tensor, ...]:
-    return (x.new_empty((x.shape[0], dim_out)),)
+        table, function = self.table, self.function
+        if function is not None:
+            return function(x, self.encoding, table.irreps_out.dim)
+        sizes, entries = split_sizes(table.irreps_in), table.irreps_out.entries
+        blocks = dict(zip(table.irreps_in.irreps, x.split(sizes, dim=1), strict=True))
+        gated = [channels for channels, irrep in entries if irrep.l > 0]
+        first = [*(channels for channels, irrep in entries if irrep == _SCALAR), *gated]
+        gates = list(blocks[_SCALAR].split(first, dim=1)) if _SCALAR in blocks else []
+        result = []
+        for _, irrep in entries:
+            if irrep == _SCALAR:
+                result.append(table.even(gates.pop(0)))
+            elif irrep.l == 0:
+                result.append(table.odd(blocks[irrep]))
+            else:
+                block = blocks[irrep].unflatten(1, (irrep.dim, -1))
+                result.append((block * table.gate(gates.pop(0)).unsqueeze(1)).flatten(1))
+        return torch.cat(result, dim=1)
 
 
 GATE = Operation(
@@ -59,6 +49,6 @@ GATE = Operation(
     inputs=("x",),
     constants="Tensor table, int dim_out",
     n_outputs=1,
-    fake=_fake,
-    definition=lambda x, table, dim_out: (gate(GateTable.decode(table), x),),
+    fake=lambda x, table, dim_out: (x.new_empty((x.shape[0], dim_out)),),
+    definition=lambda x, table, dim_out: (Gate.defined_by(table, x)(x),),
 )

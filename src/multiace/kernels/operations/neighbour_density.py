@@ -70,7 +70,8 @@ def neighbour_density(
 
 
 def _definition(harmonics: Tensor, hidden: Tensor, *constants: Any) -> tuple[Tensor, ...]:
-    *indices, table, n_nodes, _ = constants
+    edge_types, receivers, pairs, table, n_nodes, _ = constants
+    indices = (edge_types, receivers, pairs)
     return (neighbour_density(DensityTable.decode(table), harmonics, hidden, *indices, n_nodes),)
 
 

@@ -21,22 +21,19 @@ class Norm(OperationModule):
 
     def forward(self, x: Float[Tensor, "nodes dim"]) -> Float[Tensor, "nodes dim"]:
         """Apply the nonlinearity."""
-        function = self.function
-        return norm(self.table, x) if function is None else function(x, self.encoding)
-
-
-def norm(table: NormTable, x: Float[Tensor, "nodes dim"]) -> Float[Tensor, "nodes dim"]:
-    """Apply the nonlinearity: the definition."""
-    result = []
-    blocks = x.split(split_sizes(table.irreps), dim=1)
-    for block, irrep in zip(blocks, table.irreps.irreps, strict=True):
-        if irrep.l == 0:
-            result.append(table.even(block) if irrep == Irrep(0, 1) else table.odd(block))
-            continue
-        components = block.unflatten(1, (irrep.dim, -1))  # (nodes, m, channels)
-        n = (1.0 + components.square().mean(dim=1, keepdim=True)).sqrt()
-        result.append((components * (table.even(n) / n)).flatten(1))
-    return torch.cat(result, dim=1)
+        table, function = self.table, self.function
+        if function is not None:
+            return function(x, self.encoding)
+        result = []
+        blocks = x.split(split_sizes(table.irreps), dim=1)
+        for block, irrep in zip(blocks, table.irreps.irreps, strict=True):
+            if irrep.l == 0:
+                result.append(table.even(block) if irrep == Irrep(0, 1) else table.odd(block))
+                continue
+            components = block.unflatten(1, (irrep.dim, -1))  # (nodes, m, channels)
+            norm = (1.0 + components.square().mean(dim=1, keepdim=True)).sqrt()
+            result.append((components * (table.even(norm) / norm)).flatten(1))
+        return torch.cat(result, dim=1)
 
 
 NORM = Operation(
@@ -45,5 +42,5 @@ NORM = Operation(
     constants="Tensor table",
     n_outputs=1,
     fake=lambda x, table: (x.new_empty(x.shape),),
-    definition=lambda x, table: (norm(NormTable.decode(table), x),),
+    definition=lambda x, table: (Norm.defined_by(table, x)(x),),
 )

@@ -88,10 +88,9 @@ def chebyshev(x: Float[Tensor, "edges 1"], number: int) -> Float[Tensor, "edges 
     return torch.cat(columns, dim=1)
 
 
-def fake(
+def _fake(
     distances: Tensor, argument: Tensor, constants: Tensor, table: Tensor, envelope_on_basis: bool
 ) -> tuple[Tensor, Tensor]:
-    """Return empty results."""
     n_rows = distances.shape[0]
     basis = distances.new_empty((n_rows, constants.shape[0]))
     return basis, distances.new_empty(0 if envelope_on_basis else n_rows)
@@ -110,6 +109,6 @@ RADIAL_BASIS = Operation(
     inputs=("distances", "argument", "constants"),
     constants="Tensor table, bool envelope_on_basis",
     n_outputs=2,
-    fake=fake,
+    fake=_fake,
     definition=_definition,
 )

@@ -45,6 +45,11 @@ class ConvolutionTable(Table):
         """Radial functions an edge needs."""
         return sum(self.channels_of_path)
 
+    @cached_property
+    def highest(self) -> int:
+        """Largest l of the output."""
+        return max((irrep.l for irrep in self.irreps_out.irreps), default=0)
+
     def paths_from(self, irrep: Irrep) -> tuple[int, ...]:
         """Positions of the paths that read an irrep; they follow one another."""
         return tuple(p for p, path in enumerate(self.paths) if path[0] == irrep)

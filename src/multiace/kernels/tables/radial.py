@@ -56,8 +56,8 @@ class AgnesiTable(Table):
 
     @classmethod
     def _read(cls, words: Words) -> AgnesiTable:
-        n_elements = words.integer()
-        return cls(*words.numbers(3), tuple(words.numbers(n_elements)))
+        n_elements, (a, q, p) = words.integer(), words.numbers(3)
+        return cls(a, q, p, tuple(words.numbers(n_elements)))
 
 
 @dataclass(frozen=True)
