@@ -3,8 +3,7 @@
 import pytest
 import torch
 
-from multiace.kernels.dispatch import select_kernels
-from multiace.kernels.tables import LinearTable
+from multiace.kernels.dispatch import REFERENCE
 from multiace.o3.irreps import Irreps
 from multiace.program.linear_map import LinearMap
 
@@ -24,7 +23,7 @@ def _map(irreps_in, irreps_out, per_element, rng):
 
 
 def _apply(of: LinearMap, x, species):
-    kernel = select_kernels("reference").linear(LinearTable(of.irreps_in, of.irreps_out))
+    kernel = REFERENCE.linear(of.table)
     return kernel(x, of.matrices, species if of.per_element else None)
 
 

@@ -12,7 +12,6 @@ from typing import Any
 import torch
 
 from multiace.kernels import tables
-from multiace.kernels.executor import Executor
 from multiace.kernels.operation import Function
 from multiace.kernels.operations.convolution import Convolution
 from multiace.kernels.operations.edge_basis import EdgeBasis
@@ -39,7 +38,8 @@ class Kernels:
         functions: operation -> differentiable function of its passes.
         direct: operation in a traced graph -> function that computes it without PyTorch's
             dispatcher; None: there are none.
-        executor: what runs programs, made from the bytes of one; None: there is none.
+        executor: class of what runs a program, made from the bytes of its file, with the methods of
+            `kernels.cpu.executor.Executor`; None: there is none.
         listed_pairs: `ListedPairs` for `SkinList`; None: by NumPy.
         own_threads: context in which only kernels use torch's threads.
     """
@@ -49,7 +49,7 @@ class Kernels:
     device: str | None
     functions: Mapping[str, Function] = field(default_factory=dict)
     direct: Mapping[Any, Callable[..., Any]] | None = None
-    executor: Callable[[bytes], Executor] | None = None
+    executor: Callable[[bytes], Any] | None = None
     listed_pairs: Callable[..., Any] | None = None
     own_threads: Callable[[], AbstractContextManager[None]] = nullcontext
 

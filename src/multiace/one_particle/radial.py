@@ -108,31 +108,9 @@ class AgnesiTransform(nn.Module):
     ) -> Float[Tensor, " edges"]:
         """Return T of every edge, between 0 and 1."""
         a, q, p = self.table.a, self.table.q, self.table.p
-        x = distances / self._r_0(senders, receivers, species)
+        r_0 = 0.5 * (self.radii[species[senders]] + self.radii[species[receivers]])
+        x = distances / r_0
         return 1.0 / (1.0 + a * x.pow(q) / (1.0 + x.pow(q - p)))
-
-    def slopes(
-        self,
-        distances: Float[Tensor, " edges"],
-        senders: Int[Tensor, " edges"],
-        receivers: Int[Tensor, " edges"],
-        species: Int[Tensor, " nodes"],
-    ) -> Float[Tensor, " edges"]:
-        """Return dT/dr of every edge in 1/Å: -T^2 f (q - (q - p) g / (1 + g)) / r, f = 1/T - 1."""
-        a, q, p = self.table.a, self.table.q, self.table.p
-        x = distances / self._r_0(senders, receivers, species)
-        g = x.pow(q - p)
-        f = a * x.pow(q) / (1.0 + g)
-        rate = q - (q - p) * g / (1.0 + g)
-        return -f / (1.0 + f).square() * rate / distances
-
-    def _r_0(
-        self,
-        senders: Int[Tensor, " edges"],
-        receivers: Int[Tensor, " edges"],
-        species: Int[Tensor, " nodes"],
-    ) -> Float[Tensor, " edges"]:
-        return 0.5 * (self.radii[species[senders]] + self.radii[species[receivers]])
 
 
 class RadialNetwork(nn.Module):

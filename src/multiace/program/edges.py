@@ -66,11 +66,8 @@ class EdgeOperations:
         return self.draft.add("repulsion", 1, [self.distances], [energy], table)
 
     def _fit(self, tolerance: float) -> list[radial.Splines] | None:
-        functions, present = self.model.edge_functions, self.present.tolist()
-        size = self.draft.dtype.itemsize
-        splines = radial.fit_splines(
-            functions, self.draft.bases, present, tolerance=tolerance, itemsize=size
-        )
+        options = {"tolerance": tolerance, "itemsize": self.draft.dtype.itemsize}
+        splines = radial.fit_splines(self.model, self.present.tolist(), **options)
         if splines is None:
             _LOG.info(
                 "plan: splines for %s would take more than %d MB; the radial network is "

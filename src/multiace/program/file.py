@@ -18,7 +18,6 @@ from torch import Tensor
 
 from multiace import __version__
 from multiace.elements import SYMBOLS
-from multiace.kernels import tables
 from multiace.program.program import (
     ABSENT,
     FORMAT,
@@ -34,24 +33,6 @@ _KIND = "multiace program"
 _CHECKSUM = "checksum"
 _NAMES = {torch.int64: "I64", torch.float32: "F32", torch.float64: "F64"}
 _DTYPES = {4: torch.float32, 8: torch.float64}
-
-
-_TABLES: dict[str, Any] = {
-    "edge_basis": tables.EdgeBasisTable,
-    "agnesi": tables.AgnesiTable,
-    "radial_basis": tables.RadialBasisTable,
-    "radial_network": tables.RadialNetworkTable,
-    "spline": tables.SplineTable,
-    "convolution": tables.ConvolutionTable,
-    "neighbour_density": tables.DensityTable,
-    "linear": tables.LinearTable,
-    "polynomial_product": tables.ProductTable,
-    "gate": tables.GateTable,
-    "norm": tables.NormTable,
-    "select": tables.SelectTable,
-    "repulsion": tables.RepulsionTable,
-}
-"""Operation -> what it is built from; the others need nothing."""
 
 
 class ProgramFileError(ValueError):
@@ -204,13 +185,12 @@ def _operation(words: list[int], encodings: list[Tensor], constants: list[Tensor
     """Return the operation of a record: code, layer, table, then three lists with their lengths."""
     code, layer, table, *rest = words
     _ensure(1 <= code <= len(OPERATIONS), f"{code} is no code of an operation")
-    name, lists = OPERATIONS[code - 1], []
+    (name, of_table), lists = list(OPERATIONS.items())[code - 1], []
     for _ in range(3):
         n, rest = rest[0], rest[1:]
         _ensure(0 <= n <= len(rest), f"a list of {name} has {n} words, and {len(rest)} are left")
         lists.append(tuple(rest[:n]))
         rest = rest[n:]
-    of_table = _TABLES.get(name)
     _ensure(not rest and (table == ABSENT) == (of_table is None), f"a record of {name} is wrong")
     return Operation(
         name,

@@ -212,7 +212,7 @@ class Plan:
             except BaseException:
                 self._bound = None  # after an error, nodes and edges must be bound again
                 raise
-            volume, virial = graph.volume.view(-1, 1, 1), found.virial
+            volume, virial = graph.volume.view(-1, 1, 1), found[4]
             by_volume = None if virial is None else virial / -volume  # nan where there is none
         return Prediction(*found[:4], stress=by_volume, virial=virial)
 

@@ -12,6 +12,7 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
+from multiace.kernels import tables
 from multiace.kernels.tables import Table
 
 FORMAT = 1
@@ -24,25 +25,25 @@ Lifetime = Literal["whole", "kept", "temporary"]
 ROWS: tuple[Rows, ...] = ("nodes", "owned", "edges", "pairs")
 LIFETIMES: tuple[Lifetime, ...] = ("whole", "kept", "temporary")
 
-OPERATIONS = (
-    "edge_basis",
-    "agnesi",
-    "radial_basis",
-    "radial_network",
-    "spline",
-    "embedding",
-    "convolution",
-    "neighbour_density",
-    "pooling_density",
-    "quotient",
-    "linear",
-    "polynomial_product",
-    "gate",
-    "norm",
-    "select",
-    "repulsion",
-)
-"""Names of the operations; codes count from 1 in this order. See docs/programs.md."""
+OPERATIONS: dict[str, type[Table] | None] = {
+    "edge_basis": tables.EdgeBasisTable,
+    "agnesi": tables.AgnesiTable,
+    "radial_basis": tables.RadialBasisTable,
+    "radial_network": tables.RadialNetworkTable,
+    "spline": tables.SplineTable,
+    "embedding": None,
+    "convolution": tables.ConvolutionTable,
+    "neighbour_density": tables.DensityTable,
+    "pooling_density": None,
+    "quotient": None,
+    "linear": tables.LinearTable,
+    "polynomial_product": tables.ProductTable,
+    "gate": tables.GateTable,
+    "norm": tables.NormTable,
+    "select": tables.SelectTable,
+    "repulsion": tables.RepulsionTable,
+}
+"""Name -> what the operation is built from; codes count from 1. See docs/programs.md."""
 
 
 class Array(NamedTuple):
@@ -133,17 +134,18 @@ class Program:
     @cached_property
     def tensors(self) -> dict[str, Tensor]:
         """The program as named tensors, those of the file but for the checksum."""
-        tables: dict[Table, int] = {}
+        codes = {name: code for code, name in enumerate(OPERATIONS, 1)}
+        of_tables: dict[Table, int] = {}
         constants: dict[int, tuple[int, Tensor]] = {}
         words: list[int] = []
         for operation in self.operations:
             table = operation.table
-            of_table = ABSENT if table is None else tables.setdefault(table, len(tables))
+            of_table = ABSENT if table is None else of_tables.setdefault(table, len(of_tables))
             of_constants = [
                 ABSENT if c is None else constants.setdefault(id(c), (len(constants), c))[0]
                 for c in operation.constants
             ]
-            record = [OPERATIONS.index(operation.name) + 1, operation.layer, of_table]
+            record = [codes[operation.name], operation.layer, of_table]
             for places in (operation.inputs, operation.outputs, of_constants):
                 record += [len(places), *places]
             words += [len(record) + 1, *record]
@@ -152,7 +154,13 @@ class Program:
             for a in self.arrays
         ]
         counts = [self.n_layers, len(self.elements), len(arrays), len(self.operations)]
-        counts += [len(tables), len(constants), self.vectors, self.dtype.itemsize, int(self.exact)]
+        counts += [
+            len(of_tables),
+            len(constants),
+            self.vectors,
+            self.dtype.itemsize,
+            int(self.exact),
+        ]
         settings = [self.cutoff, self.spline_error, self.spline_slope_error]
         return {
             "header": _integers([FORMAT, *counts]),
@@ -164,7 +172,7 @@ class Program:
             "reads": _integers(self.reads),
             "terms": self.terms,
             "factors": self.factors,
-            **{f"table.{n}": table.encoding for table, n in tables.items()},
+            **{f"table.{n}": table.encoding for table, n in of_tables.items()},
             **{f"constant.{n}": constant for n, constant in constants.values()},
         }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import torch
@@ -12,6 +12,8 @@ from torch import Tensor
 
 from multiace.kernels.tables import SplineTable
 from multiace.layer.atomic_basis import AtomicBasis
+from multiace.layer.layer import Layer
+from multiace.model import Model
 from multiace.one_particle.basis import EdgeFunctions
 from multiace.potential import SHORTEST
 from multiace.program.spline import FEWEST, ROWS, Functions, Spline, fit_spline, with_derivatives
@@ -20,48 +22,13 @@ BUDGET = 1 << 29
 """Bytes of all splines of a program; beyond, the network is evaluated."""
 
 
-class EdgeTypes(NamedTuple):
-    """Which radial functions each pair of elements has.
-
-    Args:
-        table: type of (sender, receiver), (elements, elements); None: there is one.
-        examples: a pair (sender, receiver) of each type, as positions in the model's elements.
-    """
-
-    table: Tensor | None
-    examples: list[tuple[int, int]]
-
-    @classmethod
-    def of(cls, functions: EdgeFunctions, basis: AtomicBasis, present: Sequence[int]) -> EdgeTypes:
-        """Find the pairs of elements whose tabulated functions differ.
-
-        Args:
-            functions: radial basis, and the transform of the distance.
-            basis: layer whose functions are tabulated.
-            present: positions of the elements of the program.
-        """
-        network = "none" if basis.species_pooling is not None else basis.radial_network.species
-        transformed = functions.transform is not None
-        found: dict[object, int] = {}
-        examples: list[tuple[int, int]] = []
-        table = torch.empty((len(present), len(present)), dtype=torch.int64)
-        for row, j in enumerate(present):
-            for column, i in enumerate(present):
-                of_network = {"none": None, "sender": j, "receiver": i, "pair": (j, i)}[network]
-                key = (of_network, (min(i, j), max(i, j)) if transformed else None)
-                if key not in found:
-                    examples.append((j, i))
-                table[row, column] = found.setdefault(key, len(found))
-        return cls(table if len(found) > 1 else None, examples)
-
-
 class Splines(NamedTuple):
     """Splines of one layer.
 
     Args:
         table: what the operation is built from.
         coefficients: (types, rows, functions), float64.
-        types: of pairs of elements.
+        types: type of each pair (sender, receiver) of elements; None: there is one.
         error: largest error of a function, over its largest value.
         slope_error: the same of slopes.
     """
@@ -72,34 +39,14 @@ class Splines(NamedTuple):
     error: float
     slope_error: float
 
-    @classmethod
-    def of(cls, splines: Sequence[Spline], types: EdgeTypes, factor: float) -> Splines:
-        """Join the splines of all types.
-
-        Args:
-            splines: of each type.
-            types: of pairs of elements.
-            factor: of the functions.
-        """
-        coefficients = torch.stack([torch.from_numpy(s.table) for s in splines]) * factor
-        table = SplineTable(splines[0].n_intervals, splines[0].width, coefficients.shape[2])
-        errors = (max(s.error for s in splines), max(s.slope_error for s in splines))
-        return cls(table, coefficients, types.table, *errors)
-
 
 def fit_splines(
-    functions: EdgeFunctions,
-    bases: Sequence[AtomicBasis],
-    present: Sequence[int],
-    *,
-    tolerance: float,
-    itemsize: int,
+    model: Model, present: Sequence[int], *, tolerance: float, itemsize: int
 ) -> list[Splines] | None:
     """Fit the radial functions of all layers on equally many intervals.
 
     Args:
-        functions: radial basis of the model.
-        bases: the layers.
+        model: the model.
         present: positions of the elements of the program.
         tolerance: of the errors, see `fit_spline`.
         itemsize: bytes of a number of the program.
@@ -107,12 +54,11 @@ def fit_splines(
     Returns:
         The splines of each layer; None if they exceed the budget.
     """
-    functions = copy.deepcopy(functions).double()
-    types = [EdgeTypes.of(functions, basis, present) for basis in bases]
+    functions = copy.deepcopy(model.edge_functions).double()
+    bases = [cast(Layer, layer).atomic_basis for layer in model.layers]
+    types = [_types(functions, basis, present) for basis in bases]
     wanted = [
-        (basis, pair)
-        for basis, of_layer in zip(bases, types, strict=True)
-        for pair in of_layer.examples
+        (basis, pair) for basis, (_, pairs) in zip(bases, types, strict=True) for pair in pairs
     ]
     n_functions = sum(_n_functions(basis) for basis, _ in wanted)
     found: dict[int, Spline] = {}
@@ -121,21 +67,53 @@ def fit_splines(
         coarser = (k for k in range(len(wanted)) if k not in found or found[k].n_intervals < n)
         k = next(coarser, None)
         if k is None:
-            fitted = iter(found[k] for k in range(len(wanted)))
-            return [
-                Splines.of([next(fitted) for _ in of_layer.examples], of_layer, _factor(basis))
-                for basis, of_layer in zip(bases, types, strict=True)
-            ]
-        radial = _radial_function(functions, *wanted[k])
+            break
         found[k] = fit_spline(
-            radial, functions.cutoff, start=SHORTEST, tolerance=tolerance, at_least=n
+            _radial_function(functions, *wanted[k]),
+            functions.cutoff,
+            start=SHORTEST,
+            tolerance=tolerance,
+            at_least=n,
         )
         n = found[k].n_intervals
-    return None
+    else:
+        return None
+    fitted = (found[k] for k in range(len(wanted)))
+    return [
+        _joined(basis, [next(fitted) for _ in pairs], of_pairs)
+        for basis, (of_pairs, pairs) in zip(bases, types, strict=True)
+    ]
 
 
-def _factor(basis: AtomicBasis) -> float:
-    return 1.0 if basis.species_pooling is not None else basis.pooling_factor
+def _joined(basis: AtomicBasis, splines: Sequence[Spline], types: Tensor | None) -> Splines:
+    """Join the splines of all types of a layer, with 1 / lambda in R."""
+    factor = 1.0 if basis.species_pooling is not None else basis.pooling_factor
+    coefficients = torch.stack([torch.from_numpy(s.table) for s in splines]) * factor
+    table = SplineTable(splines[0].n_intervals, splines[0].width, coefficients.shape[2])
+    errors = (max(s.error for s in splines), max(s.slope_error for s in splines))
+    return Splines(table, coefficients, types, *errors)
+
+
+def _types(
+    functions: EdgeFunctions, basis: AtomicBasis, present: Sequence[int]
+) -> tuple[Tensor | None, list[tuple[int, int]]]:
+    """Return the type of each pair (sender, receiver) of elements, and a pair of each type.
+
+    Pairs with equal radial functions are of one type; the table is None if all are.
+    """
+    network = "none" if basis.species_pooling is not None else basis.radial_network.species
+    found: dict[object, int] = {}
+    pairs: list[tuple[int, int]] = []
+    table = torch.empty((len(present), len(present)), dtype=torch.int64)
+    for row, j in enumerate(present):
+        for column, i in enumerate(present):
+            of_network = {"none": None, "sender": j, "receiver": i, "pair": (j, i)}[network]
+            of_transform = None if functions.transform is None else (min(i, j), max(i, j))
+            key = (of_network, of_transform)
+            if key not in found:
+                pairs.append((j, i))
+            table[row, column] = found.setdefault(key, len(found))
+    return table if len(found) > 1 else None, pairs
 
 
 def _n_functions(basis: AtomicBasis) -> int:

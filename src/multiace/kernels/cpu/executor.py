@@ -14,7 +14,6 @@ from torch import Tensor
 from multiace.elements import ElementError
 from multiace.kernels.cpu.library import library, pointer
 from multiace.kernels.cpu.threads import threads
-from multiace.kernels.executor import Totals
 
 _ERRORS: dict[int, type[Exception]] = {
     1: MemoryError,
@@ -49,7 +48,10 @@ _FUNCTIONS: dict[str, tuple[Any, tuple[Any, ...]]] = {
 
 
 class Executor:
-    """`multiace.kernels.executor.Executor` on CPUs; each call uses as many threads as torch.
+    """Runs a program on the CPU, with as many threads as torch; one thread may call at a time.
+
+    `bind` comes first; then `evaluate`, or the calls of `multiace.program.Plan`. After an error it
+    must be bound again.
 
     Args:
         program: bytes of a program file.
@@ -95,6 +97,14 @@ class Executor:
         reverse: Int64[Tensor, " edges"] | None,
     ) -> None:
         """Copy nodes and edges.
+
+        Args:
+            n_owned: the first nodes, which are not ghosts.
+            species: of each node, as position in the elements of the program.
+            senders: j of each edge.
+            receivers: i of each edge, an owned node.
+            reverse: the opposite of each edge, for radial functions once a pair; None: for every
+                edge.
 
         Raises:
             IndexError: an index of a node, edge or element that does not exist.
@@ -144,25 +154,26 @@ class Executor:
         *,
         forces: bool,
         virial: bool,
-    ) -> Totals:
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor | None, Tensor | None]:
         """Evaluate structures without ghosts.
+
+        Returns:
+            Energy of structures, energies of nodes, terms of structures (eV); forces (eV/Å) and
+            virial (eV) if wanted.
 
         Raises:
             IndexError: a structure that does not exist.
         """
         n_nodes, n_terms = self._n_nodes, self._n_terms
-        totals = Totals(
-            energy=_empty(n_structures),
-            energies=_empty(n_nodes),
-            contributions=_empty(n_structures, n_terms),
-            forces=_empty(n_nodes, 3) if forces else None,
-            virial=_empty(n_structures, 3, 3) if virial else None,
-        )
-        vectors, of_node = self._double(edge_vectors), structure_of_node.contiguous()
-        results = (totals.energies, totals.energy, *totals[2:])
-        arguments = (pointer(vectors), n_structures, pointer(of_node), *map(pointer, results))
+        energy, energies = _empty(n_structures), _empty(n_nodes)
+        contributions = _empty(n_structures, n_terms)
+        of_nodes = _empty(n_nodes, 3) if forces else None
+        of_strain = _empty(n_structures, 3, 3) if virial else None
+        vectors, structures = self._double(edge_vectors), structure_of_node.contiguous()
+        results = (energies, energy, contributions, of_nodes, of_strain)
+        arguments = (pointer(vectors), n_structures, pointer(structures), *map(pointer, results))
         self._call("evaluate", *arguments)
-        return totals
+        return energy, energies, contributions, of_nodes, of_strain
 
     def _double(self, edge_vectors: Tensor) -> Tensor:
         """Return edge vectors as C takes them."""
