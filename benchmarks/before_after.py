@@ -199,7 +199,9 @@ def _memory(interpreter: str, model: str, repeats: int) -> dict[str, float]:
 def time_busy(options: argparse.Namespace) -> dict[str, Any]:
     """Time plans on one and on two threads by the wall while core 1 is busy."""
     results: dict[str, Any] = {}
-    _print(f"\n{'wall time, core 1 busy':34s} {'1 thread (ms)':>25s} {'2 threads (ms)':>25s}  ratio")
+    _print(
+        f"\n{'wall time, core 1 busy':34s} {'1 thread (ms)':>25s} {'2 threads (ms)':>25s}  ratio"
+    )
     command = ["nice", "-n", str(options.nice), "taskset", "-c", "1"]
     spinner = subprocess.Popen([*command, sys.executable, "-c", "while True: pass"])
     try:

@@ -47,6 +47,7 @@ PLANS = {"exact": True, "spline": False}
 PLAN_BOUNDS = {"float32": 1e-5, "float64": 1e-12}
 """Of the largest force, and of the largest energy or stress; everything else must be equal."""
 
+
 def evaluate_all() -> Arrays:
     """Evaluate everything with the multiace that is imported."""
     torch.set_num_threads(1)

@@ -104,5 +104,3 @@ def alloys(number: int) -> list[Atoms]:
         atoms.calc = SinglePointCalculator(atoms, energy=energy, forces=forces, stress=stress)
         frames.append(atoms)
     return frames
-
-
