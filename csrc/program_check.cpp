@@ -17,9 +17,9 @@ namespace {
 
 constexpr int64_t kMost = int64_t{1} << 20;       // of sizes
 constexpr int64_t kMostOfRow = int64_t{1} << 22;  // numbers of all arrays for one atom, edge or pair
-constexpr int64_t kMostWords = int64_t{1} << 28;  // of tables, read again for each operation
+constexpr int64_t kMostWords = int64_t{1} << 26;  // of tables, read again for each operation
 constexpr int64_t kMostMixed = int64_t{1} << 30;  // products of couplings and weights
-constexpr int64_t kMostDegree = 6, kMostCorrelation = 8, kMostNumber = 118, kMostPower = 64;
+constexpr int64_t kMostDegree = 6, kMostCorrelation = 8, kMostComponents = 256, kMostNumber = 118, kMostPower = 64;
 constexpr int64_t kAbsent = -1;
 
 /// What an operation looks like. Inputs: v edge vectors, d distances, y harmonics, a transformed distances, b radial
@@ -112,7 +112,7 @@ class Check {
     }
   }
 
-  // ---- operations -----------------------------------------------------------------------------------------------------
+  // ---- operations ---------------------------------------------------------------------------------------------------
 
   int64_t layer_of(int64_t n) const { return arrays_[n].writer ? arrays_[n].writer->layer : kAbsent; }
   bool is_features(int64_t n, int64_t layer) const { return layer >= 1 && p.features[layer - 1] == n; }
@@ -187,7 +187,7 @@ class Check {
     known.differentiable |= differentiates_;
   }
 
-  // ---- tables and constants -------------------------------------------------------------------------------------------
+  // ---- tables and constants -----------------------------------------------------------------------------------------
 
   /// Reads the words of a table one after another.
   class Words {
@@ -412,8 +412,8 @@ class Check {
   }
 
   void polynomial_product(Words& w) const {
-    const int64_t n_components = w.size(), n_rows = w.size(), n_paths = w.size();
-    const int64_t correlation = w.integer(1, kMostCorrelation), n_terms = w.size();
+    const int64_t n_components = w.integer(1, kMostComponents), n_rows = w.integer(1, kMostComponents);
+    const int64_t n_paths = w.size(), correlation = w.integer(1, kMostCorrelation), n_terms = w.size();
     const int64_t n_coefficients = w.integer(1, kMost << 4);
     for (int64_t n = 0; n < n_terms; ++n) {
       int64_t before = w.index(n_components);
