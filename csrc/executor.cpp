@@ -152,7 +152,9 @@ void Executor<T>::bind(const Sizes& sizes, const int64_t* species, const int64_t
     check(0 <= receivers[e] && receivers[e] < sizes.n_owned, "the receiver of edge", e, receivers[e]);
     if (reverse == nullptr) continue;
     check(0 <= reverse[e] && reverse[e] < sizes.n_edges, "the reverse of edge", e, reverse[e]);
-    check(reverse[e] != e && reverse[reverse[e]] == e, "the reverse of edge", e, reverse[e]);
+    const int64_t back = reverse[e];
+    if (back == e || reverse[back] != e || senders[back] != receivers[e] || receivers[back] != senders[e])
+      throw std::out_of_range("the reverse of edge " + std::to_string(e) + " is " + std::to_string(back) + ", which does not go back");
   }
   Topology& top = state_.topology;
   top.take(sizes, species, program->n_elements, senders, receivers, reverse, nodes_of_block(sizes.n_owned),

@@ -239,14 +239,16 @@ def prediction_of(
         stress: whether stress and virial are wanted.
     """
     energies = terms.sum(dim=1)
-    virial = None
+    forces_of_nodes = virial = None
+    if by_edge is not None and forces:  # first: autograd adds gradients in the order of operations
+        forces_of_nodes = forces_of(graph, by_edge)
     if by_edge is not None and stress:
         virial = virial_of(graph, edge_vectors, by_edge)
     return Prediction(
         energy=segment_sum(energies, graph.structure_of_node, graph.n_structures),
         energies=energies,
         contributions=segment_sum(terms, graph.structure_of_node, graph.n_structures),
-        forces=None if by_edge is None or not forces else forces_of(graph, by_edge),
+        forces=forces_of_nodes,
         stress=None if virial is None else stress_of(virial, graph.volume),
         virial=virial,
     )
