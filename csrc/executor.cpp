@@ -142,9 +142,9 @@ void Executor<T>::bind(const Sizes& sizes, const int64_t* species, const int64_t
     if (!good) throw std::out_of_range(std::string(what) + " " + std::to_string(number) + " is " + std::to_string(value) + ", which does not exist");
   };
   constexpr int64_t kMost = (int64_t{1} << 31) - 1;
-  check(0 <= sizes.n_nodes && sizes.n_nodes <= kMost, "the number of nodes, number", 0, sizes.n_nodes);
-  check(0 <= sizes.n_owned && sizes.n_owned <= sizes.n_nodes, "the number of owned nodes, number", 0, sizes.n_owned);
-  check(0 <= sizes.n_edges && sizes.n_edges <= kMost / 2, "the number of edges, number", 0, sizes.n_edges);
+  if (sizes.n_owned < 0 || sizes.n_owned > sizes.n_nodes || sizes.n_nodes > kMost || sizes.n_edges < 0 || sizes.n_edges > kMost / 2)
+    throw std::out_of_range("n_nodes, n_owned and n_edges are " + std::to_string(sizes.n_nodes) + ", " + std::to_string(sizes.n_owned) + " and " +
+                            std::to_string(sizes.n_edges) + "; they must be 0 or more, below 2^30, and no more nodes owned than there are");
   for (int64_t n = 0; n < sizes.n_nodes; ++n)
     check(0 <= species[n] && species[n] < program->n_elements, "the element of node", n, species[n]);
   for (int64_t e = 0; e < sizes.n_edges; ++e) {
