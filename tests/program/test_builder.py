@@ -39,11 +39,10 @@ def assert_close(found: Prediction, expected: Prediction, tolerance: float) -> N
     assert max(difference(found, expected).values()) < tolerance, difference(found, expected)
 
 
-@pytest.mark.parametrize("kernels", ["auto", "reference"])
 @pytest.mark.parametrize("dtype", EXACT, ids=str)
 @pytest.mark.parametrize("name", NAMES)
-def test_an_exact_program_gives_what_the_potential_gives(name, dtype, kernels):
-    model = potential(name, dtype, kernels)
+def test_an_exact_program_gives_what_the_potential_gives(name, dtype):
+    model = potential(name, dtype)
     graph = graph_of(model, STRUCTURES)
     program = build_program(model, exact=True)
     assert program.exact
@@ -61,10 +60,9 @@ def test_exact_programs_of_random_designs_give_what_the_potentials_give():
     for_random_designs(law, 12)
 
 
-@pytest.mark.parametrize("dtype", EXACT, ids=str)
 @pytest.mark.parametrize("name", NAMES)
-def test_a_splined_program_stays_within_its_bound(name, dtype):
-    model = potential(name, dtype)
+def test_a_splined_program_stays_within_its_bound(name):
+    model = potential(name)
     graph = graph_of(model, (TRICLINIC, DIMER, ATOM))
     program = build_program(model, elements=(1, 8, 14))
     assert not program.exact

@@ -27,8 +27,7 @@ def box(rng) -> Structure:
     )
 
 
-@pytest.mark.parametrize("exact", [True, False])
-@pytest.mark.parametrize("n_domains", [2, 3])
+@pytest.mark.parametrize(("n_domains", "exact"), [(2, False), (3, True)])
 @pytest.mark.parametrize(
     "name", ["mace", "nequip", "botnet", "zbl inside", "density", "norm", "pooled by element, pair"]
 )
