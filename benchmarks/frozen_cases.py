@@ -9,6 +9,7 @@ from ase import Atoms
 from ase.build import bulk
 from ase.calculators.emt import EMT
 from ase.calculators.singlepoint import SinglePointCalculator
+from tests.program.cases import BASE, FEATURES
 
 from multiace.design import Design
 from multiace.geometry import Labels, Structure
@@ -16,36 +17,6 @@ from multiace.presets import PRESETS
 
 ELEMENTS = (1, 3, 6, 8, 14)
 ATOMIC_ENERGIES = {"H": -1.36, "Li": -2.03, "C": -1.03, "O": -2.04, "Si": -7.88}
-
-BASE: dict[str, Any] = {
-    "layers": 2,
-    "channels": 4,
-    "l_max": 2,
-    "features_l_max": 1,
-    "cutoff": 3.7,
-}
-FEATURES: dict[str, dict[str, Any]] = {
-    "zbl outside": {"energy": {"zbl": "outside"}},
-    "zbl inside": {"energy": {"zbl": "inside", "scale": "rms_forces"}},
-    "density": {"atomic_basis": {"pooling": "density"}},
-    "agnesi": {"radial": {"transform": "agnesi"}},
-    "norm": {"update": {"nonlinearity": "norm"}},
-    "gate": {"update": {"nonlinearity": "gate", "linear": "shared"}},
-    "identity self-connection": {"update": {"self_connection": "identity"}},
-    "no self-connection": {"update": {"self_connection": "none"}},
-    "nothing before edges": {"atomic_basis": {"before_edges": "none"}},
-    "by sender": {"radial": {"species": "sender"}},
-    "by receiver": {"radial": {"species": "receiver"}},
-    "by pair": {"radial": {"species": "pair", "envelope_on": "weights"}},
-    "mlp readouts": {"readout": {"kind": "mlp"}},
-    "readout of one layer": {"readout": {"kind": ["linear", "none"]}},
-    "one layer": {"layers": 1, "features_l_max": 0},
-    "unequal widths": {
-        "channels": {0: 5, 1: 3, 2: 2},
-        "product_basis": {"correlation": 1},
-        "update": {"linear": "shared"},
-    },
-}
 
 RUNS: dict[str, dict[str, Any]] = {
     "autograd": {"design": {"preset": "mace"}, "tracing": "never"},

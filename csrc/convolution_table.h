@@ -30,14 +30,14 @@ constexpr int64_t kPathWords = 9;
 constexpr int64_t kChunkWeights = 128;
 
 struct Table {
-  int64_t n_paths, dim_in, dim_out, n_harmonics, n_weights, largest_entry, n_couplings;
+  int64_t n_paths, dim_in, dim_out, n_harmonics, n_weights, largest_entry;
   const Path* paths;
   const Coupling* couplings;
   std::vector<Chunk> chunks;
 
   explicit Table(const int64_t* words) {
     n_paths = words[0], dim_in = words[1], dim_out = words[2], n_harmonics = words[3], n_weights = words[4];
-    largest_entry = words[5], n_couplings = words[6];
+    largest_entry = words[5];
     paths = reinterpret_cast<const Path*>(words + 7);
     couplings = reinterpret_cast<const Coupling*>(words + 7 + n_paths * kPathWords);
     for (int64_t p = 0; p < n_paths; ++p) {

@@ -25,6 +25,7 @@ class Governor {
     if (in_use_ == 1) return;
     if (waited_ > kTolerated * seconds(Clock::now() - started_)) {
       alone_ = backoff_;
+      calm_ = 0;
       backoff_ = std::min(2 * backoff_, kLongest);
     } else if (++calm_ >= kCalm) {
       backoff_ = kShortest;

@@ -92,7 +92,6 @@ void Topology::find_senders(BlockOfReceivers& block, std::vector<int32_t>& numbe
 
 RowsOfBlocks Topology::rows(const int64_t* types, int64_t n_elements, int64_t n_types) const {
   RowsOfBlocks rows;
-  rows.n_types = n_types;
   rows.row.resize(n_edges);
   rows.again.resize(n_edges);
   rows.first.push_back(0);
@@ -128,7 +127,6 @@ RowsOfBlocks Topology::rows(const int64_t* types, int64_t n_elements, int64_t n_
     for (int64_t place = first_place[block.begin]; place < first_place[block.end]; ++place)
       rows.row[place] = place_of_row[rows.row[place]];
     rows.first.push_back(static_cast<int64_t>(rows.type.size()));
-    rows.most = std::max(rows.most, n);
   }
   return rows;
 }

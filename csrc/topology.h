@@ -25,8 +25,6 @@ struct RowsOfBlocks {
   std::vector<int32_t> lane;    // of each row: the lane of its first edge
   std::vector<int32_t> pair;    // of each row
   std::vector<int32_t> type;    // of each row
-  int64_t n_types = 1;
-  int64_t most = 0;             // rows of a block
 };
 
 struct Sizes {

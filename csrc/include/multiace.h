@@ -31,8 +31,7 @@ enum {
   MULTIACE_FAILED = 2,
   MULTIACE_OUT_OF_RANGE = 3,  // an index of a node, edge, element or layer that does not exist
   MULTIACE_BAD_PROGRAM = 4,   // the file is damaged, or no program of this version
-  MULTIACE_BAD_ORDER = 5,     // a call that needs another one before
-  MULTIACE_UNKNOWN_ELEMENT = 6
+  MULTIACE_BAD_ORDER = 5      // a call that needs another one before
 };
 
 /// The message of the last error in this thread.

@@ -198,7 +198,7 @@ def test_weights_that_are_not_finite_stop_molecular_dynamics(ethanol, random_pot
     ethanol.get_forces()
     with torch.no_grad():
         next(random_potential.parameters()).fill_(torch.nan)
-    with pytest.raises(ValueError, match="would not be finite"):
+    with pytest.raises(ValueError, match="weights that are not finite"):
         ethanol.get_forces()
 
 

@@ -143,7 +143,7 @@ def test_an_error_in_the_potential_stops_the_run(random_potential):
     forces.command("fix move all nve")
     with torch.no_grad():
         next(random_potential.parameters()).fill_(np.nan)
-    with pytest.raises(ValueError, match="weights of the potential are not"):
+    with pytest.raises(ValueError, match="weights that are not finite"):
         forces.command("run 1000")
     assert lmp.extract_global("ntimestep") < 10
     lmp.close()

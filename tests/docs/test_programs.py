@@ -15,7 +15,7 @@ from multiace import Potential, Structure, presets
 from multiace.design import Statistics
 from multiace.geometry import build_graph
 from multiace.kernels.cpu.library import library
-from multiace.program import OPERATIONS, Plan, build_program, write_program
+from multiace.program import OPERATIONS, Plan, build_program, to_bytes
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs/programs.md").read_text(encoding="utf-8")
@@ -35,7 +35,7 @@ def test_the_program_in_c_gives_the_numbers_of_python(potential, tmp_path):
         pytest.skip("libmultiace.so is not installed")
     (code,) = re.findall(r"```c\n(.*?)```", PAGE, re.DOTALL)
     (tmp_path / "dimer.c").write_text(code, encoding="utf-8")
-    write_program(tmp_path / "silicon.program.safetensors", build_program(potential))
+    (tmp_path / "silicon.program.safetensors").write_bytes(to_bytes(build_program(potential)))
     options = ["-std=c99", "-Wall", "-Wextra", "-Werror", f"-I{ROOT / 'csrc/include'}"]
     link = [f"-L{folder}", "-lmultiace", f"-Wl,-rpath,{folder}", "-lm"]
     subprocess.run(["cc", *options, "dimer.c", "-o", "dimer", *link], cwd=tmp_path, check=True)

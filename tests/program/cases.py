@@ -18,6 +18,7 @@ from multiace.presets import PRESETS
 STRUCTURES = (METHANOL, TRICLINIC, ATOM, SLAB, CHIRAL, DIMER)
 """Molecules, cells smaller than the cutoff, an atom without edges."""
 
+BASE = {"layers": 2, "channels": 4, "l_max": 2, "features_l_max": 1, "cutoff": 3.7}
 FEATURES: dict[str, dict[str, Any]] = {
     "zbl outside": {"energy": {"zbl": "outside"}},
     "zbl inside": {"energy": {"zbl": "inside", "scale": "rms_forces"}},
@@ -54,8 +55,7 @@ def potential(name: str, dtype: torch.dtype = torch.float64, kernels: str = "aut
     if name in PRESETS:
         design = PRESETS[name]("small", channels=4, cutoff=4.0)
     else:
-        fields = {"layers": 2, "channels": 4, "l_max": 2, "features_l_max": 1, "cutoff": 3.7}
-        design = Design.model_validate(fields | FEATURES[name])
+        design = Design.model_validate(BASE | FEATURES[name])
     double = random_potential(design)
     statistics = double.statistics
     if name.startswith("pooled by element"):  # which is what many neighbours bring about

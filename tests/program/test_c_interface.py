@@ -17,7 +17,7 @@ from tests.laws.systems import METHANOL
 from tests.program.cases import evaluate, graph_of, potential
 
 from multiace.kernels.cpu.library import library
-from multiace.program import build_program, write_program
+from multiace.program import build_program, to_bytes
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples/programs"
@@ -76,7 +76,7 @@ def numbers_after(word: str, text: str) -> np.ndarray:
 @pytest.fixture
 def program_file(tmp_path) -> Path:
     path = tmp_path / "x.program.safetensors"
-    write_program(path, build_program(potential("mace"), exact=True))
+    path.write_bytes(to_bytes(build_program(potential("mace"), exact=True)))
     return path
 
 
@@ -96,7 +96,7 @@ def test_a_program_in_c_gives_energy_and_forces_of_the_potential(program_file, t
 @pytest.mark.parametrize("exact", [True, False])
 def test_two_domains_in_c_give_the_forces_of_the_whole(name, exact, tmp_path):
     path = tmp_path / "x.program.safetensors"
-    write_program(path, build_program(potential(name), exact=exact))
+    path.write_bytes(to_bytes(build_program(potential(name), exact=exact)))
     done = run(compiled(tmp_path, "domains"), path)
     assert done.returncode == 0, done.stderr
     ((whole, halves),) = numbers_after("energy", done.stdout)
@@ -162,7 +162,7 @@ def test_the_library_has_every_function_of_its_header_and_no_other():
 
 def test_floats_are_what_a_program_of_float32_has(tmp_path):
     path = tmp_path / "x.program.safetensors"
-    write_program(path, build_program(potential("mace", torch.float32)))
+    path.write_bytes(to_bytes(build_program(potential("mace", torch.float32))))
     done = run(compiled(tmp_path, "domains"), path)
     assert done.returncode == 1
     assert "float64" in done.stderr

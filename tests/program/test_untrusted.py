@@ -11,7 +11,7 @@ import pytest
 import torch
 from tests.program.cases import potential
 
-from multiace.program import build_program, write_program
+from multiace.program import build_program, to_bytes
 
 CSRC = Path(__file__).parents[2] / "csrc"
 READER = ("program.cpp", "program_check.cpp", "tensor_file.cpp")
@@ -81,7 +81,7 @@ def mutate(fuzz: Path, file: Path, n: int, *sealed: str) -> list[int]:
 
 def write(folder: Path, name: str, exact: bool, dtype: torch.dtype) -> Path:
     path = folder / "x.program.safetensors"
-    write_program(path, build_program(potential(name, dtype), elements=(1, 8), exact=exact))
+    path.write_bytes(to_bytes(build_program(potential(name, dtype), elements=(1, 8), exact=exact)))
     return path
 
 

@@ -44,8 +44,9 @@ def export(
     import torch
 
     from multiace.checkpoint import load_model
+    from multiace.checkpoint.tensor_file import replace_file
     from multiace.elements import atomic_number, format_elements
-    from multiace.program import build_program, write_program
+    from multiace.program import build_program, to_bytes
 
     assert to == "program"
     target = Path(f"{model.stem}.program.safetensors") if out is None else out
@@ -60,7 +61,8 @@ def export(
         tolerance=tolerance,
     )
     digest = sha256(model.read_bytes()).hexdigest()
-    write_program(target, replace(program, provenance={"model": model.name, "sha256": digest}))
+    program = replace(program, provenance={"model": model.name, "sha256": digest})
+    replace_file(target, to_bytes(program))
     errors = f"error {program.spline_error:.1e}, of slopes {program.spline_slope_error:.1e}"
     radial = "the radial network" if program.exact else f"splines ({errors})"
     typer.echo(

@@ -17,6 +17,7 @@ from ase.calculators.calculator import (
     PropertyNotImplementedError,
     all_changes,
 )
+from ase.stress import full_3x3_to_voigt_6_stress
 
 from multiace.checkpoint import load
 from multiace.deploy.evaluator import Evaluator
@@ -178,15 +179,11 @@ class ASECalculator(Calculator):
         }
         stresses = [each.stress for each in found if each.stress is not None]
         if stresses:
-            results["stress"] = _mean(stresses).ravel()[_VOIGT]
+            results["stress"] = full_3x3_to_voigt_6_stress(_mean(stresses))
         if len(found) > 1:
             results["energy_spread"] = float(spread(np.array([each.energy for each in found])))
             results["forces_spread"] = spread(np.stack([each.forces for each in found]))
         return results
-
-
-_VOIGT = [0, 4, 8, 5, 2, 1]
-"""xx, yy, zz, yz, xz, xy of a 3x3 matrix."""
 
 
 def _mean(values: Sequence[Any]) -> Any:

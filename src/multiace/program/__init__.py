@@ -1,7 +1,7 @@
 """Programs: a potential as data, its file, and the plan that runs it."""
 
 from multiace.program.builder import build_program
-from multiace.program.file import ProgramFileError, read_program, to_bytes, write_program
+from multiace.program.file import to_bytes
 from multiace.program.plan import Plan, fastest
 from multiace.program.program import OPERATIONS, Array, Operation, Program
 
@@ -11,10 +11,7 @@ __all__ = [
     "Operation",
     "Plan",
     "Program",
-    "ProgramFileError",
     "build_program",
     "fastest",
-    "read_program",
     "to_bytes",
-    "write_program",
 ]

@@ -83,13 +83,11 @@ def build_program(
         factors=factors,
         names=potential.terms,
     )
-    for name, tensor in program.tensors.items():
-        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
-            raise ValueError(
-                f"{name.capitalize()} of the program would not be finite, as weights of the "
-                "potential are not. Take an earlier checkpoint, or train with a smaller learning "
-                "rate."
-            )
+    if not all(t.isfinite().all() for t in program.tensors.values() if t.is_floating_point()):
+        raise ValueError(
+            "The potential has weights that are not finite, so that it cannot be evaluated. Take "
+            "an earlier checkpoint, or train with a smaller learning rate."
+        )
     return program
 
 

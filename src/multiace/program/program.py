@@ -12,7 +12,6 @@ import torch
 from jaxtyping import Float64
 from torch import Tensor
 
-from multiace.kernels import tables
 from multiace.kernels.tables import Table
 
 FORMAT = 1
@@ -25,25 +24,25 @@ Lifetime = Literal["whole", "kept", "temporary"]
 ROWS: tuple[Rows, ...] = ("nodes", "owned", "edges", "pairs")
 LIFETIMES: tuple[Lifetime, ...] = ("whole", "kept", "temporary")
 
-OPERATIONS: dict[str, type[Table] | None] = {
-    "edge_basis": tables.EdgeBasisTable,
-    "agnesi": tables.AgnesiTable,
-    "radial_basis": tables.RadialBasisTable,
-    "radial_network": tables.RadialNetworkTable,
-    "spline": tables.SplineTable,
-    "embedding": None,
-    "convolution": tables.ConvolutionTable,
-    "neighbour_density": tables.DensityTable,
-    "pooling_density": None,
-    "quotient": None,
-    "linear": tables.LinearTable,
-    "polynomial_product": tables.ProductTable,
-    "gate": tables.GateTable,
-    "norm": tables.NormTable,
-    "select": tables.SelectTable,
-    "repulsion": tables.RepulsionTable,
-}
-"""Name -> what the operation is built from; codes count from 1. See docs/programs.md."""
+OPERATIONS = (
+    "edge_basis",
+    "agnesi",
+    "radial_basis",
+    "radial_network",
+    "spline",
+    "embedding",
+    "convolution",
+    "neighbour_density",
+    "pooling_density",
+    "quotient",
+    "linear",
+    "polynomial_product",
+    "gate",
+    "norm",
+    "select",
+    "repulsion",
+)
+"""Names of operations; codes count from 1. See docs/programs.md."""
 
 
 class Array(NamedTuple):
@@ -134,7 +133,6 @@ class Program:
     @cached_property
     def tensors(self) -> dict[str, Tensor]:
         """The program as named tensors, those of the file but for the checksum."""
-        codes = {name: code for code, name in enumerate(OPERATIONS, 1)}
         of_tables: dict[Table, int] = {}
         constants: dict[int, tuple[int, Tensor]] = {}
         words: list[int] = []
@@ -145,7 +143,7 @@ class Program:
                 ABSENT if c is None else constants.setdefault(id(c), (len(constants), c))[0]
                 for c in operation.constants
             ]
-            record = [codes[operation.name], operation.layer, of_table]
+            record = [OPERATIONS.index(operation.name) + 1, operation.layer, of_table]
             for places in (operation.inputs, operation.outputs, of_constants):
                 record += [len(places), *places]
             words += [len(record) + 1, *record]

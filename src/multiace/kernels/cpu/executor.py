@@ -11,7 +11,6 @@ import torch
 from jaxtyping import Float, Float64, Int64
 from torch import Tensor
 
-from multiace.elements import ElementError
 from multiace.kernels.cpu.library import library, pointer
 from multiace.kernels.cpu.threads import threads
 
@@ -21,7 +20,6 @@ _ERRORS: dict[int, type[Exception]] = {
     3: IndexError,
     4: ValueError,
     5: RuntimeError,
-    6: ElementError,
 }
 """What the codes of multiace.h are raised as."""
 
