@@ -33,12 +33,10 @@ class ConvolutionStep : public Step<T> {
     pack_weights(weights.numbers<T>());
   }
 
-  void bind(const State<T>& state) override {
-    const int64_t n_elements = state.program.n_elements;
-    rows_ = splines_ ? state.topology.rows(splines_->types, n_elements, splines_->n_types)
-                     : state.topology.rows(types_, n_elements, n_types_);
+  void bind(State<T>& state) override {
+    rows_ = splines_ ? &state.topology.rows(splines_->types, splines_->n_types) : &state.topology.rows(types_, n_types_);
     if (splines_ || last_) return;
-    kept_rows_ = std::min<int64_t>(rows_.first.back(), kKept / (table_.n_weights * static_cast<int64_t>(sizeof(T))));
+    kept_rows_ = std::min<int64_t>(rows_->first.back(), kKept / (table_.n_weights * static_cast<int64_t>(sizeof(T))));
     kept_.resize(kept_rows_ * table_.n_weights);
   }
 
@@ -102,7 +100,7 @@ class ConvolutionStep : public Step<T> {
       for (int64_t c = 0; c < row; ++c) to[c] += from[c];
     }
   }
-  int64_t bytes() const override { return kept_.bytes() + 4 * (4 * static_cast<int64_t>(rows_.type.size()) + static_cast<int64_t>(rows_.row.size())); }
+  int64_t bytes() const override { return kept_.bytes(); }
 
  private:
   static constexpr int64_t kKept = int64_t{1} << 24;  // bytes of radial functions kept for the reverse pass
@@ -129,10 +127,10 @@ class ConvolutionStep : public Step<T> {
     return to;
   }
   T* kept(const Visit<T>& v) const {
-    const int64_t end = rows_.first[v.number + 1];
-    return v.state.gradients && end <= kept_rows_ ? kept_.data() + rows_.first[v.number] * table_.n_weights : nullptr;
+    const int64_t end = rows_->first[v.number + 1];
+    return v.state.gradients && end <= kept_rows_ ? kept_.data() + rows_->first[v.number] * table_.n_weights : nullptr;
   }
-  int64_t n_rows(const Visit<T>& v) const { return rows_.first[v.number + 1] - rows_.first[v.number]; }
+  int64_t n_rows(const Visit<T>& v) const { return rows_->first[v.number + 1] - rows_->first[v.number]; }
   int64_t entries(const Visit<T>& v) const { return table_.largest_entry * padded<T>(v.state.topology.most_edges); }
 
   /// Call body(position, path, Y, lanes, first lane in the block) for the paths of a chunk at each receiver.
@@ -157,10 +155,10 @@ class ConvolutionStep : public Step<T> {
         : step(step), top(v.state.topology), first(top.first_place[v.block.begin]) {
       const int64_t n = top.first_place[v.block.end] - first;
       other = scratch.array<int64_t>(n), row = scratch.array<int64_t>(n);
-      for (int64_t e = 0; e < n; ++e) other[e] = top.sender_in_block[first + e], row[e] = step.rows_.row[first + e];
+      for (int64_t e = 0; e < n; ++e) other[e] = top.sender_in_block[first + e], row[e] = step.rows_->row[first + e];
     }
     const bool* again(int64_t position) const {
-      return reinterpret_cast<const bool*>(step.rows_.again.data()) + top.first_place[position];
+      return reinterpret_cast<const bool*>(step.rows_->again.data()) + top.first_place[position];
     }
     convolution::Operands<T> operands(int64_t position, const Path& path, const T* t, int64_t lanes, const T* features,
                                       const T* r, const Chunk& chunk) const {
@@ -181,13 +179,13 @@ class ConvolutionStep : public Step<T> {
     T* hidden = nullptr;
 
     Radials(const ConvolutionStep& step, const Visit<T>& v, T* kept, bool slopes, Scratch& scratch)
-        : step(step), v(v), n(step.n_rows(v)), type(step.rows_.type.data() + step.rows_.first[v.number]),
-          pair(step.rows_.pair.data() + step.rows_.first[v.number]), lane(step.rows_.lane.data() + step.rows_.first[v.number]),
+        : step(step), v(v), n(step.n_rows(v)), type(step.rows_->type.data() + step.rows_->first[v.number]),
+          pair(step.rows_->pair.data() + step.rows_->first[v.number]), lane(step.rows_->lane.data() + step.rows_->first[v.number]),
           kept(kept) {
       const int64_t size = n * step.table_.widest_chunk();
       r = own = kept ? nullptr : scratch.array<T>(size);
       if (step.splines_) {
-        points = step.splines_->points(v, step.rows_, slopes, scratch);
+        points = step.splines_->points(v, *step.rows_, slopes, scratch);
         if (slopes) slope = scratch.array<T>(size);
         return;
       }
@@ -268,7 +266,7 @@ class ConvolutionStep : public Step<T> {
   const int64_t* types_ = nullptr;
   std::vector<int64_t> forward_place_, transposed_place_;
   Buffer<T> forward_, transposed_;
-  RowsOfBlocks rows_;
+  const RowsOfBlocks* rows_ = nullptr;
   int64_t kept_rows_ = 0;
   mutable Buffer<T> kept_;
 };

@@ -105,7 +105,7 @@ class Step {
   Step& operator=(const Step&) = delete;
 
   /// Prepare for new nodes and edges.
-  virtual void bind(const State<T>&) {}
+  virtual void bind(State<T>&) {}
   /// Write, or add to, the outputs.
   virtual void forward(Visit<T>&) const = 0;
   /// Write, or add to, the gradients of the inputs.

@@ -35,10 +35,10 @@ class NeighbourDensityStep : public Step<T> {
     if (writer.code == Code::kSpline) splines_ = std::make_unique<Splines<T>>(p, writer);
   }
 
-  void bind(const State<T>& state) override {
-    const Topology& top = state.topology;
+  void bind(State<T>& state) override {
+    Topology& top = state.topology;
     const int64_t n_elements = state.program.n_elements;
-    rows_ = splines_ ? top.rows(splines_->types, n_elements, splines_->n_types) : top.rows(nullptr, n_elements, 1);
+    rows_ = splines_ ? &top.rows(splines_->types, splines_->n_types) : &top.rows(nullptr, 1);
     type_.clear();
     if (n_types_ == 1) return;
     type_.resize(top.n_edges);
@@ -90,9 +90,7 @@ class NeighbourDensityStep : public Step<T> {
     });
   }
 
-  int64_t bytes() const override {
-    return 4 * static_cast<int64_t>(4 * rows_.type.size() + rows_.row.size() + type_.size());
-  }
+  int64_t bytes() const override { return 4 * static_cast<int64_t>(type_.size()); }
 
  private:
   /// u of the rows of a block, and du/dr if that is wanted.
@@ -104,12 +102,12 @@ class NeighbourDensityStep : public Step<T> {
     const Topology& top = v.state.topology;
     const int64_t place = top.first_place[v.block.begin];
     if (!splines_) return {v.state.value[hidden_].data(), v.state.slope[hidden_].data(), top.pair.data() + place};
-    const int64_t first = rows_.first[v.number], n = rows_.first[v.number + 1] - first;
+    const int64_t first = rows_->first[v.number], n = rows_->first[v.number + 1] - first;
     T *values = scratch.array<T>(n * n_hidden_), *slope = slopes ? scratch.array<T>(n * n_hidden_) : nullptr;
     Scratch of_points;
-    const SplinePoints<T> points = splines_->points(v, rows_, slopes, of_points);
-    splines_->interpolate_rows(points, rows_.type.data() + first, n, 0, n_hidden_, values, slope);
-    return {values, slope, rows_.row.data() + place};
+    const SplinePoints<T> points = splines_->points(v, *rows_, slopes, of_points);
+    splines_->interpolate_rows(points, rows_->type.data() + first, n, 0, n_hidden_, values, slope);
+    return {values, slope, rows_->row.data() + place};
   }
 
   /// Edges of one receiver and type, with u and du/dr side by side.
@@ -186,7 +184,7 @@ class NeighbourDensityStep : public Step<T> {
   std::vector<Group> groups_;
   const int64_t* types_;
   std::unique_ptr<Splines<T>> splines_;
-  RowsOfBlocks rows_;
+  const RowsOfBlocks* rows_ = nullptr;
   std::vector<int32_t> type_;  // of each place, where there are several
 };
 

@@ -87,7 +87,7 @@ class ProductStep : public Step<T> {
     is_mixed_.resize(c_.n_elements);
   }
 
-  void bind(const State<T>& state) override {
+  void bind(State<T>& state) override {
     for (int64_t z = 0; z < c_.n_elements; ++z) {
       if (is_mixed_[z] || (c_.n_elements > 1 && !state.topology.present[z])) continue;
       MultiacePolynomialProduct c = c_;

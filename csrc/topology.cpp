@@ -12,6 +12,7 @@ void Topology::take(const Sizes& sizes, const int64_t* species_of_nodes, int64_t
   n_nodes = sizes.n_nodes, n_owned = sizes.n_owned, n_edges = sizes.n_edges;
   species.assign(species_of_nodes, species_of_nodes + n_nodes);
   present.assign(n_elements, false);
+  rows_.clear();
   for (const int64_t z : species) present[z] = true;
   node.resize(n_owned);
   std::iota(node.begin(), node.end(), 0);
@@ -90,49 +91,60 @@ void Topology::find_senders(BlockOfReceivers& block, std::vector<int32_t>& numbe
   for (int64_t k = block.first_sender; k < block.first_sender + block.n_senders; ++k) number[senders_of_blocks[k]] = -1;
 }
 
-RowsOfBlocks Topology::rows(const int64_t* types, int64_t n_elements, int64_t n_types) const {
+const RowsOfBlocks& Topology::rows(const int64_t* types, int64_t n_types) {
+  const auto found = rows_.find(types);
+  return found == rows_.end() ? rows_.emplace(types, find_rows(types, n_types)).first->second : found->second;
+}
+
+RowsOfBlocks Topology::find_rows(const int64_t* types, int64_t n_types) const {
+  const int64_t n_elements = static_cast<int64_t>(present.size());
   RowsOfBlocks rows;
   rows.row.resize(n_edges);
   rows.again.resize(n_edges);
   rows.first.push_back(0);
-  std::vector<int32_t> row_of_pair(n_pairs, -1), type_of_row, pair_of_row, lane_of_row, order, place_of_row;
+  for (auto* of_row : {&rows.type, &rows.pair, &rows.lane}) of_row->reserve(n_edges);
+  std::vector<int32_t> row_of_pair(n_pairs, -1), place_of_row, sorted;
+  std::vector<int64_t> next(n_types + 1);
   for (const BlockOfReceivers& block : blocks) {
-    type_of_row.clear(), pair_of_row.clear(), lane_of_row.clear();
+    const int64_t first = rows.first.back();
     for (int64_t p = block.begin; p < block.end; ++p)
       for (int64_t place = first_place[p]; place < first_place[p + 1]; ++place) {
         const int64_t type = types ? types[species[sender[place]] * n_elements + species[node[p]]] : 0;
         if (type < 0 || type >= n_types) throw std::out_of_range("two elements that the program was not made for");
         const int32_t known = row_of_pair[pair[place]];
-        rows.again[place] = known >= 0 && type_of_row[known] == type;
+        rows.again[place] = known >= 0 && rows.type[first + known] == type;
         if (rows.again[place]) {
           rows.row[place] = known;
           continue;
         }
-        rows.row[place] = row_of_pair[pair[place]] = static_cast<int32_t>(type_of_row.size());
-        type_of_row.push_back(static_cast<int32_t>(type));
-        pair_of_row.push_back(pair[place]);
-        lane_of_row.push_back(static_cast<int32_t>(lane(p, place)));
+        rows.row[place] = row_of_pair[pair[place]] = static_cast<int32_t>(static_cast<int64_t>(rows.type.size()) - first);
+        rows.type.push_back(static_cast<int32_t>(type));
+        rows.pair.push_back(pair[place]);
+        rows.lane.push_back(static_cast<int32_t>(lane(p, place)));
       }
-    const int64_t n = static_cast<int64_t>(type_of_row.size());
-    order.resize(n), place_of_row.resize(n);
-    std::iota(order.begin(), order.end(), 0);
-    std::stable_sort(order.begin(), order.end(), [&](int a, int b) { return type_of_row[a] < type_of_row[b]; });
-    for (int64_t r = 0; r < n; ++r) {
-      place_of_row[order[r]] = static_cast<int32_t>(r);
-      rows.type.push_back(type_of_row[order[r]]);
-      rows.pair.push_back(pair_of_row[order[r]]);
-      rows.lane.push_back(lane_of_row[order[r]]);
-      row_of_pair[pair_of_row[order[r]]] = -1;
+    const int64_t n = static_cast<int64_t>(rows.type.size()) - first;
+    for (int64_t r = 0; r < n; ++r) row_of_pair[rows.pair[first + r]] = -1;
+    rows.first.push_back(first + n);
+    if (n_types == 1) continue;
+    std::fill(next.begin(), next.end(), 0);
+    for (int64_t r = 0; r < n; ++r) ++next[rows.type[first + r] + 1];
+    std::partial_sum(next.begin(), next.end(), next.begin());
+    place_of_row.resize(n), sorted.resize(n);
+    for (int64_t r = 0; r < n; ++r) place_of_row[r] = static_cast<int32_t>(next[rows.type[first + r]]++);
+    for (auto* of_row : {&rows.type, &rows.pair, &rows.lane}) {
+      for (int64_t r = 0; r < n; ++r) sorted[place_of_row[r]] = (*of_row)[first + r];
+      std::copy(sorted.begin(), sorted.end(), of_row->begin() + first);
     }
     for (int64_t place = first_place[block.begin]; place < first_place[block.end]; ++place)
       rows.row[place] = place_of_row[rows.row[place]];
-    rows.first.push_back(static_cast<int64_t>(rows.type.size()));
   }
   return rows;
 }
 
 int64_t Topology::bytes() const {
-  return 4 * (2 * n_nodes + n_owned + 5 * n_edges + static_cast<int64_t>(senders_of_blocks.size()) + n_pairs) + 16 * n_owned;
+  int64_t n = 2 * n_nodes + n_owned + 5 * n_edges + n_pairs + static_cast<int64_t>(senders_of_blocks.size());
+  for (const auto& [types, rows] : rows_) n += n_edges + 3 * static_cast<int64_t>(rows.type.size());
+  return 4 * n + 16 * n_owned;
 }
 
 }  // namespace multiace

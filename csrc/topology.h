@@ -6,6 +6,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <vector>
 
 namespace multiace {
@@ -54,19 +55,23 @@ class Topology {
   void take(const Sizes& sizes, const int64_t* species_of_nodes, int64_t n_elements, const int64_t* senders,
             const int64_t* receivers, const int64_t* reverse, int64_t nodes_of_block, bool by_elements, int64_t width);
 
-  /// The rows for a table (elements of sender, of receiver) -> type; null: one type.
+  /// The rows for a table (elements of sender, of receiver) -> type; null: one type. They stay until nodes and edges
+  /// are taken again, and are shared by all who ask for the same table.
   /// Throws std::out_of_range: two elements that the table has no type for.
-  RowsOfBlocks rows(const int64_t* types, int64_t n_elements, int64_t n_types) const;
+  const RowsOfBlocks& rows(const int64_t* types, int64_t n_types);
 
   const int64_t* species_of_positions() const { return is_permuted ? species_in_order.data() : species.data(); }
   int64_t lane(int64_t position, int64_t place) const { return first_lane[position] + place - first_place[position]; }
   int64_t bytes() const;
 
  private:
+  RowsOfBlocks find_rows(const int64_t* types, int64_t n_types) const;
   void find_edges(const int64_t* senders, const int64_t* receivers, int64_t width);
   void find_pairs(const int64_t* reverse);
   void cut_into_blocks(int64_t nodes_of_block);
   void find_senders(BlockOfReceivers& block, std::vector<int32_t>& number);
+
+  std::map<const int64_t*, RowsOfBlocks> rows_;  // by their table of types
 };
 
 }  // namespace multiace
