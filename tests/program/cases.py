@@ -18,6 +18,10 @@ from multiace.presets import PRESETS
 STRUCTURES = (METHANOL, TRICLINIC, ATOM, SLAB, CHIRAL, DIMER)
 """Molecules, cells smaller than the cutoff, an atom without edges."""
 
+EXACT = {torch.float64: 1e-12, torch.float32: 1e-5}
+SPLINED = 1e-5
+"""Of forces and stress: the errors of slopes, 1e-6 of the largest, add up and partly cancel."""
+
 BASE = {"layers": 2, "channels": 4, "l_max": 2, "features_l_max": 1, "cutoff": 3.7}
 FEATURES: dict[str, dict[str, Any]] = {
     "zbl outside": {"energy": {"zbl": "outside"}},
@@ -91,6 +95,12 @@ def difference(found: Prediction, expected: Prediction) -> dict[str, float]:
     values = {name: _apart(*pair) / max(SMALL, _largest(pair[1])) for name, pair in one.items()}
     size = max(SMALL, _largest(expected.contributions[:, 1:]))
     return values | {name: _apart(*pair) / size for name, pair in whole.items()}
+
+
+def assert_close(found: Prediction, expected: Prediction, tolerance: float) -> None:
+    """Check that no quantity is further from the expected one than `tolerance`, relative."""
+    apart = difference(found, expected)
+    assert max(apart.values()) < tolerance, apart
 
 
 def _apart(found: torch.Tensor, expected: torch.Tensor) -> float:

@@ -9,7 +9,17 @@ import pytest
 import torch
 from tests.laws.potentials import for_random_designs, random_potential
 from tests.laws.systems import ATOM, DIMER, METHANOL, TRICLINIC
-from tests.program.cases import NAMES, STRUCTURES, difference, evaluate, graph_of, potential
+from tests.program.cases import (
+    EXACT,
+    NAMES,
+    SPLINED,
+    STRUCTURES,
+    assert_close,
+    difference,
+    evaluate,
+    graph_of,
+    potential,
+)
 from tests.program.interpreter import Interpreter
 
 from multiace import presets
@@ -18,10 +28,6 @@ from multiace.elements import ElementError
 from multiace.geometry import Graph
 from multiace.potential import Potential, Prediction, prediction_of
 from multiace.program import Program, build_program, radial
-
-EXACT = {torch.float64: 1e-12, torch.float32: 1e-5}
-SPLINED = 1e-5
-"""Of forces and stress: the errors of slopes, 1e-6 of the largest, add up and partly cancel."""
 
 
 def run(program: Program, model: Potential, graph: Graph) -> Prediction:
@@ -33,10 +39,6 @@ def run(program: Program, model: Potential, graph: Graph) -> Prediction:
     interpreter = Interpreter(program, *ends, place[graph.species], graph.pairs)
     terms, gradient = interpreter.run(graph.edge_vectors, graph.n_nodes)
     return prediction_of(graph, graph.edge_vectors, terms, gradient, forces=True, stress=True)
-
-
-def assert_close(found: Prediction, expected: Prediction, tolerance: float) -> None:
-    assert max(difference(found, expected).values()) < tolerance, difference(found, expected)
 
 
 @pytest.mark.parametrize("dtype", EXACT, ids=str)

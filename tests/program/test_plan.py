@@ -13,23 +13,24 @@ from jaxtyping import TypeCheckError
 from tests.kernels.compiled import needs_compiled
 from tests.laws.potentials import for_random_designs
 from tests.laws.systems import ATOM, CHIRAL, DIMER, METHANOL, TRICLINIC
-from tests.program.cases import NAMES, STRUCTURES, difference, evaluate, graph_of, potential
+from tests.program.cases import (
+    EXACT,
+    NAMES,
+    SPLINED,
+    STRUCTURES,
+    assert_close,
+    evaluate,
+    graph_of,
+    potential,
+)
 
 from multiace.elements import ElementError
 from multiace.geometry import Graph
 from multiace.kernels.cpu.executor import Executor
-from multiace.potential import Potential, Prediction
+from multiace.potential import Potential
 from multiace.program import Plan, fastest
 
 pytestmark = needs_compiled
-
-EXACT = {torch.float64: 1e-12, torch.float32: 1e-5}
-SPLINED = 1e-5
-"""Of forces and stress: the errors of slopes, 1e-6 of the largest, add up and partly cancel."""
-
-
-def assert_close(found: Prediction, expected: Prediction, tolerance: float) -> None:
-    assert max(difference(found, expected).values()) < tolerance, difference(found, expected)
 
 
 @pytest.mark.parametrize("dtype", EXACT, ids=str)
