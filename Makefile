@@ -11,18 +11,17 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 SOURCES := pyproject.toml constraints.txt CMakeLists.txt $(wildcard csrc/* csrc/include/*)
 SAY_KERNELS := $(BIN)/python -c "from multiace.kernels.dispatch import select_kernels; print('kernels:', select_kernels().label)"
-PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS)
+PYTEST := OMP_NUM_THREADS=1 $(BIN)/python -m pytest --numprocesses $(WORKERS) --dist loadfile
 
 .PHONY: demo docs test test-all check format kernels wheel bench-cpu clean
 
 demo: $(VENV)/installed  ## train and compare four potentials on the bundled data
 	$(BIN)/multiace demo --out $(OUT)
 
-test: $(VENV)/installed-dev  ## the tests (doctests too) with the runtime shape checker
+test: $(VENV)/installed-dev  ## the tests, doctests too, with the runtime shape checker where shapes are
 	$(PYTEST)
 
-test-all: $(VENV)/installed-dev  ## the slow tests too, with and without the shape checker; kernels on every instruction set
-	MULTIACE_TYPECHECK=0 $(PYTEST) -m ""
+test-all: $(VENV)/installed-dev  ## the slow tests too; kernels on every instruction set
 	$(PYTEST) -m ""
 	MULTIACE_ISA=avx2 $(PYTEST) tests/kernels tests/program
 	MULTIACE_ISA=baseline $(PYTEST) tests/kernels tests/program
@@ -36,8 +35,7 @@ check: $(VENV)/installed-dev  ## what CI runs
 	$(BIN)/pyright --pythonpath $(BIN)/python
 	$(BIN)/lint-imports
 	$(BIN)/python -m website
-	MULTIACE_TYPECHECK=0 $(PYTEST) --quiet
-	$(PYTEST) -m "not slow and not once"
+	$(PYTEST)
 
 format: $(VENV)/installed-dev  ## rewrite files in the project's format
 	$(BIN)/ruff format .

@@ -80,7 +80,7 @@ class PairFunctions {
       u.basis = rows(state.value, o.inputs[0]), u.basis_dot = rows(state.slope, o.inputs[0]);
       u.envelope = rows(state.value, o.inputs[1]), u.envelope_dot = rows(state.slope, o.inputs[1]);
       u.features = rows(state.value, o.outputs[0]), u.features_dot = rows(state.slope, o.outputs[0]);
-      network->evaluate(u, scratch);
+      radial_network::with_tangents(u, *network->weights, *network->none);
     }
   }
 
@@ -138,14 +138,6 @@ class PairFunctions {
       arguments.weights = numbers(0), arguments.biases = numbers(1);
       weights = std::make_unique<radial_network::PackedLayers<T>>(arguments, numbers(0), memory);
       none = std::make_unique<radial_network::PackedLayers<T>>(arguments, nullptr, memory);
-    }
-    void evaluate(const MultiaceRadialNetwork& c, Scratch& scratch) const {
-      with_function(static_cast<Function>(c.function), [&](auto function) {
-        using Layers = radial_network::Worker<T, radial_network::Pass::kTangent, function>;
-        Layers layers(c, *weights, *none, nullptr, nullptr, scratch);
-        for (int64_t first = 0; first < c.n_rows; first += Layers::kBasisRowsOfBlock)
-          layers.block(first, std::min(Layers::kBasisRowsOfBlock, c.n_rows - first));
-      });
     }
   };
 

@@ -24,17 +24,14 @@ struct MultiaceRadialNetwork {
   const void* cotangent;                                        // (rows, widths[L])
   const void *basis_dot, *weights_dot, *biases_dot, *envelope_dot;  // each may be null: zero
   // Results; those that are null are not computed.
-  void* features;      // forward and tangent: u; double backward: u dot
-  void* features_dot;  // tangent: u dot
+  void* features;      // forward: u; double backward: u dot
+  void* features_dot;  // `with_tangents`: u dot
   void *basis_gradient, *weights_gradient, *biases_gradient, *envelope_gradient;
 };
 
 // features = u
 int multiace_radial_network_forward_f32(const MultiaceRadialNetwork*);
 int multiace_radial_network_forward_f64(const MultiaceRadialNetwork*);
-// features = u and features_dot = its tangent, along the dots
-int multiace_radial_network_tangent_f32(const MultiaceRadialNetwork*);
-int multiace_radial_network_tangent_f64(const MultiaceRadialNetwork*);
 // gradients of <cotangent, u>
 int multiace_radial_network_backward_f32(const MultiaceRadialNetwork*);
 int multiace_radial_network_backward_f64(const MultiaceRadialNetwork*);

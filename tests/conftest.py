@@ -1,38 +1,41 @@
 """Settings of every test: the runtime shape checker, one thread, fixed seeds."""
 
-import os
 from pathlib import Path
-
-from hypothesis import settings
-from jaxtyping import install_import_hook
-
-# The hook must be there before the first import of multiace. MULTIACE_TYPECHECK=0 runs without it.
-if os.environ.get("MULTIACE_TYPECHECK", "1") != "0":
-    install_import_hook("multiace", "beartype.beartype")
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import settings
+from jaxtyping import config
 
 settings.register_profile("multiace", deadline=None, derandomize=True, max_examples=25)
 settings.load_profile("multiace")
 
 
-ONCE = (
+UNCHECKED = (
     *("cli", "demo", "docs", "faults", "golden", "program", "report", "study"),
-    *(f"training/test_{name}.py" for name in ("fine_tuning", "loop", "resume", "run", "stores")),
-    "deploy/test_trace.py",
+    *(f"training/test_{name}.py" for name in ("fine_tuning", "loop", "memory", "resume", "run")),
+    *("training/test_stores.py", "deploy/test_trace.py", "test_potential.py"),
+    *(f"laws/test_{name}.py" for name in ("float32", "gradients", "size_consistency")),
+    *(f"laws/test_{name}.py" for name in ("smoothness", "symmetry")),
 )
-"""Folders and files whose tests start processes, browsers, compilers or many whole trainings, or
-compare many whole models: they take long, and what they compute is checked for shapes elsewhere."""
+"""Files whose tests start processes, browsers, compilers or whole trainings, or evaluate
+potentials over and over. Their shapes are checked elsewhere: those of every field of a design in
+`laws/test_strategies.py`."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests that CI runs in one of its two passes only."""
+    """Mark tests that run without the shape checker."""
     tests = Path(__file__).parent
     for item in items:
-        if any(item.path.is_relative_to(tests / folder) for folder in ONCE):
-            item.add_marker(pytest.mark.once)
+        if any(item.path.is_relative_to(tests / folder) for folder in UNCHECKED):
+            item.add_marker(pytest.mark.unchecked)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Turn the shape checker on or off, before any fixture is made."""
+    config.update("jaxtyping_disable", item.get_closest_marker("unchecked") is not None)
 
 
 def pytest_configure() -> None:

@@ -128,19 +128,20 @@ PAIRS = {
 }
 
 
-@pytest.fixture(params=[1, 3])
-def n_threads(request):
-    """Threads of torch; several get the edges of a pair in different parts."""
+@pytest.fixture
+def three_threads():
+    """Let the edges of a pair lie in different parts."""
     before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield request.param
+    torch.set_num_threads(3)
+    yield
     torch.set_num_threads(before)
 
 
+@pytest.mark.usefixtures("three_threads")
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("pairs", PAIRS)
 @pytest.mark.parametrize(("n_types", "n_hidden"), [(None, 3), (3, 3), (3, 11)])
-def test_edges_of_a_pair_share_hidden_features(kernels, n_threads, dtype, pairs, n_types, n_hidden):
+def test_edges_of_a_pair_share_hidden_features(kernels, dtype, pairs, n_types, n_hidden):
     table = build_table("unequal_channels")
     (*others, hidden, weights), indices = build_case(table, "typical", dtype, n_types, n_hidden)
     indices["pairs"] = torch.tensor(PAIRS[pairs])

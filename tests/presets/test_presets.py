@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-
 import pytest
 import torch
 from tests.laws.potentials import statistics
@@ -58,9 +56,7 @@ def test_field_given_goes_before_that_of_the_preset(name):
     assert design.update == unchanged.update
 
 
-@pytest.mark.skipif(
-    os.environ.get("MULTIACE_TYPECHECK", "1") != "0", reason="the type checker refuses it first"
-)
+@pytest.mark.unchecked  # the checker refuses it first
 @every_preset
 def test_size_that_does_not_exist_is_refused_with_those_that_do(name):
     with pytest.raises(ValueError, match="size must be 'paper' or 'small', got 'large'"):

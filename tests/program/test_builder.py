@@ -72,20 +72,21 @@ def test_a_splined_program_stays_within_its_bound(name):
     assert_close(run(program, model, graph), evaluate(model, graph), SPLINED)
 
 
-@pytest.mark.parametrize("exact", [True, False])
 @pytest.mark.parametrize(
     "name", ["mace", "density", "by pair", "agnesi", "pooled by element, pair"]
 )
-def test_programs_give_the_same_without_pairs(name, exact):
+def test_programs_give_the_same_without_pairs(name):
     model = potential(name)
     graph = graph_of(model, STRUCTURES)
-    program = build_program(model, exact=exact)
+    program = build_program(model, exact=True)
     found, expected = (run(program, model, g) for g in (replace(graph, pairs=None), graph))
     assert_close(found, expected, 1e-12)
 
 
-@pytest.mark.parametrize("exact", [True, False])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    ("name", "exact"),
+    [*((name, True) for name in NAMES), *((name, False) for name in ("mace", "agnesi", "by pair"))],
+)
 def test_a_program_for_some_elements_is_smaller_and_gives_the_same(name, exact):
     model = potential(name)
     graph = graph_of(model, (METHANOL, ATOM))
@@ -153,9 +154,10 @@ def test_a_radial_network_without_hidden_layers_has_splines():
     assert_close(run(build_program(model), model, graph), evaluate(model, graph), SPLINED)
 
 
-@pytest.mark.parametrize(("name", "n_types"), [("by sender", 5), ("agnesi", 15), ("by pair", 25)])
+@pytest.mark.parametrize(("name", "n_types"), [("by sender", 3), ("agnesi", 6), ("by pair", 9)])
 def test_pairs_of_elements_with_equal_radial_functions_share_one_spline(name, n_types):
-    splines = [o for o in build_program(potential(name)).operations if o.name == "spline"]
+    program = build_program(potential(name), elements=(1, 6, 8))
+    splines = [o for o in program.operations if o.name == "spline"]
     assert [len(operation.constants[0]) for operation in splines] == [n_types, n_types]
 
 

@@ -9,7 +9,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from jaxtyping import TypeCheckError
 from tests.kernels.compiled import needs_compiled
 from tests.laws.potentials import for_random_designs
 from tests.laws.systems import ATOM, CHIRAL, DIMER, METHANOL, TRICLINIC
@@ -67,8 +66,13 @@ def test_plans_of_many_random_designs_give_what_the_potentials_give():
     for_random_designs(law, 100)
 
 
-@pytest.mark.parametrize("dtype", EXACT, ids=str)
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize(
+    ("name", "dtype"),
+    [
+        *((name, torch.float64) for name in NAMES),
+        *((name, torch.float32) for name in ("mace", "by pair", "pooled by element")),
+    ],
+)
 def test_a_splined_plan_stays_within_its_bound(name, dtype):
     model = potential(name, dtype)
     graph = graph_of(model, (TRICLINIC, DIMER, ATOM))
@@ -292,7 +296,7 @@ def test_calls_out_of_order_are_errors():
     for wrong in (lambda: plan.forward_layer(2), plan.energies, lambda: plan.reverse_layer(2)):
         with pytest.raises(RuntimeError):
             wrong()
-    with pytest.raises((ValueError, TypeCheckError), match="edge_vectors"):
+    with pytest.raises(ValueError, match="edge_vectors"):
         plan.begin(graph.edge_vectors[1:], *indices)
     assert_close(plan.evaluate(graph, stress=True), evaluate(model, graph), SPLINED)
 

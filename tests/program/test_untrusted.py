@@ -85,7 +85,6 @@ def write(folder: Path, name: str, exact: bool, dtype: torch.dtype) -> Path:
     return path
 
 
-@pytest.mark.once
 def test_mutated_files_are_refused_or_make_sense(tmp_path):
     fuzz = compiled(tmp_path, READER, "-O0")
     path = write(tmp_path, *PROGRAMS[0])
@@ -95,7 +94,6 @@ def test_mutated_files_are_refused_or_make_sense(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.once
 def test_ten_thousand_mutated_files_are_refused_or_run(tmp_path):
     fuzz = compiled(tmp_path, (*READER, *EXECUTOR), "-O1", "-DMULTIACE_EXECUTOR")
     total = 0

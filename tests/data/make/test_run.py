@@ -177,7 +177,7 @@ def killed_after(points, folder):
         [sys.executable, "-c", CHILD, str(folder)],
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "PYTHONPATH": path, "MULTIACE_TYPECHECK": "0"},
+        env={**os.environ, "PYTHONPATH": path},
     )
     assert child.stdout is not None
     with child:
