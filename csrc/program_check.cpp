@@ -19,7 +19,7 @@ constexpr int64_t kMost = int64_t{1} << 20;       // of sizes
 constexpr int64_t kMostOfRow = int64_t{1} << 22;  // numbers of all arrays for one atom, edge or pair
 constexpr int64_t kMostWords = int64_t{1} << 26;  // of tables, read again for each operation
 constexpr int64_t kMostMixed = int64_t{1} << 30;  // products of couplings and weights
-constexpr int64_t kMostDegree = 6, kMostCorrelation = 8, kMostComponents = 256, kMostNumber = 118, kMostPower = 64;
+constexpr int64_t kMostDegree = 6, kMostCorrelation = 8, kMostComponents = int64_t{1} << 16, kMostNumber = 118, kMostPower = 64;
 constexpr int64_t kAbsent = -1;
 
 /// What an operation looks like. Inputs: v edge vectors, d distances, y harmonics, a transformed distances, b radial
@@ -387,7 +387,7 @@ class Check {
     int64_t row = 0;
     for (int64_t l = 0; l <= l_max; ++l) {
       const int64_t first = w.index(n_hidden);
-      row += (2 * l + 1) * n_types * w.integer(1, n_hidden - first);
+      row += (2 * l + 1) * n_types * w.integer(0, n_hidden - first);
     }
     widths({(l_max + 1) * (l_max + 1), n_hidden}, {row});
     if (o_->constants[0] == kAbsent) need(n_types == p.n_elements, n_types, " types of senders");

@@ -13,8 +13,15 @@ from multiace.design.layout import SCALAR, LayerLayout, embedding_irreps, layout
 from multiace.envelope import Envelope
 from multiace.initialisation import Initialisation
 from multiace.kernels.dispatch import Kernels
+from multiace.kernels.operations.neighbour_density import NeighbourDensity
 from multiace.kernels.operations.repulsion import Repulsion
-from multiace.kernels.tables import ConvolutionTable, EdgeBasisTable, GateTable, NormTable
+from multiace.kernels.tables import (
+    ConvolutionTable,
+    DensityTable,
+    EdgeBasisTable,
+    GateTable,
+    NormTable,
+)
 from multiace.layer.atomic_basis import AtomicBasis, Density
 from multiace.layer.layer import Layer
 from multiace.layer.linear import EquivariantLinear
@@ -27,7 +34,7 @@ from multiace.o3.irreps import Irrep, Irreps
 from multiace.one_particle.basis import EdgeFunctions
 from multiace.one_particle.chemical import ChemicalEmbedding
 from multiace.one_particle.radial import AgnesiTransform, RadialBasis, RadialNetwork
-from multiace.readout import LinearReadout, MLPReadout
+from multiace.readout import LinearReadout, MLPReadout, SumReadout
 from multiace.repulsion import zbl_table
 
 
@@ -123,7 +130,6 @@ class _Builder:
         self, t: int, layout: LayerLayout, features: Irreps, initial: Initialisation
     ) -> AtomicBasis:
         design = self.design
-        table = ConvolutionTable(layout.convolved, design.l_max, layout.paths, layout.pooled)
         kind = design.per_layer("atomic_basis.before_edges")[t]
         if kind == "none":
             before = Select(features, layout.convolved) if features != layout.convolved else None
@@ -131,12 +137,14 @@ class _Builder:
             n_elements = self.n_elements if kind == "per_element" else None
             scope = initial.scope("before_edges")
             before = self.linear(features, layout.convolved, scope, n_elements=n_elements)
-        radial = design.radial
+        radial, table = design.radial, None
+        if not layout.density:
+            table = ConvolutionTable(layout.convolved, design.l_max, layout.paths, layout.pooled)
         network = RadialNetwork(
             self.kernels,
             radial.number,
             design.per_layer("radial.hidden")[t],
-            table.n_weights,
+            None if table is None else table.n_weights,
             self.activation(radial.activation),
             bias=radial.bias,
             species=design.per_layer("radial.species")[t],
@@ -151,26 +159,39 @@ class _Builder:
         return AtomicBasis(
             before,
             network,
-            self.kernels.convolution(table),
+            None if table is None else self.kernels.convolution(table),
             factor[design.atomic_basis.pooling],
             self._after_pooling(t, layout, table, initial),
             density,
-            self._species_pooling(table, network) if t == 0 else None,
+            None if table is None or t > 0 else self._species_pooling(table, network),
+            None if table is not None else self._neighbour_density(layout, network.width),
         )
+
+    def _neighbour_density(self, layout: LayerLayout, width: int) -> NeighbourDensity:
+        """As many of the radial functions for each l as it has channels of an element."""
+        widths = {irrep.l: n for n, irrep in layout.pooled.numbered(self.n_elements)}
+        l_max = self.design.l_max
+        ranges = tuple((0, widths.get(l, 0)) for l in range(l_max + 1))
+        table = DensityTable(l_max, self.n_elements, ranges, width)
+        return self.kernels.neighbour_density(table)
 
     def _species_pooling(
         self, table: ConvolutionTable, network: RadialNetwork
     ) -> SpeciesPooling | None:
         if not pools_by_species(table, self.n_elements, self.statistics.mean_neighbours):
             return None
-        n_hidden = network.last.shape[1]
-        return SpeciesPooling(self.kernels, table, self.n_elements, n_hidden, network.species)
+        sizes = (self.n_elements, network.width)
+        return SpeciesPooling(self.kernels, table, *sizes, network.species)
 
     def _after_pooling(
-        self, t: int, layout: LayerLayout, table: ConvolutionTable, initial: Initialisation
+        self, t: int, layout: LayerLayout, table: ConvolutionTable | None, initial: Initialisation
     ) -> list[nn.Module]:
         kind = self.design.per_layer("atomic_basis.after_pooling")[t]
-        groups = _path_widths(table) if self.design.normalisation.path == "path" else None
+        if kind == "none":
+            return []
+        groups = None
+        if table is not None and self.design.normalisation.path == "path":
+            groups = _path_widths(table)
         twice = kind == "shared_then_per_element"
         first = self.linear(
             layout.pooled,
@@ -194,7 +215,14 @@ class _Builder:
         if correlation == 1:
             return None
         products = self.design.product_basis
-        basis = ProductBasis(layout.atomic_basis, layout.message, correlation, products.basis)
+        basis = ProductBasis(
+            layout.atomic_basis,
+            layout.message,
+            correlation,
+            products.basis,
+            layout.total_degree,
+            layout.n_types,
+        )
         per_element = products.weights == "per_element"
         n_elements = self.n_elements if per_element else None
         return Message(self.kernels, basis, initial, n_elements=n_elements)
@@ -233,7 +261,10 @@ class _Builder:
         readout = self.design.readout
         initial = self.initial.scope(f"readouts.{t}")
         channels = features.channels[features.index(SCALAR)]
-        if self.design.per_layer("readout.kind")[t] == "linear":
+        kind = self.design.per_layer("readout.kind")[t]
+        if kind == "sum":
+            return SumReadout(channels)
+        if kind == "linear":
             return LinearReadout(channels, initial)
         activation = None if readout.activation == "none" else self.activation(readout.activation)
         return MLPReadout(channels, readout.hidden, activation, initial)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from multiace.o3.full import TotalDegree
 from multiace.o3.irreps import Irrep, Irreps
 
 
@@ -30,6 +31,12 @@ class LayerLayout:
     | m | `message` | after the product basis (A itself where correlation = 1) |
     | W m + sc | `update` | input of sigma: scalars and gates, then the rest |
     | h^(t+1) | `features_out` | output features |
+
+    Args:
+        correlation: nu, factors of a product.
+        total_degree: which products of any channels there are; None: channel by channel.
+        n_types: of the channels of A, where they are (type, n).
+        density: whether A is summed from the radial functions themselves.
     """
 
     features_in: Irreps
@@ -42,3 +49,7 @@ class LayerLayout:
     update: Irreps
     features_out: Irreps
     connected: Irreps
+    correlation: int = 1
+    total_degree: TotalDegree | None = None
+    n_types: int = 1
+    density: bool = False

@@ -201,10 +201,11 @@ class Potential(nn.Module):
         with torch.no_grad():
             for layer in cast(Iterable[Layer], self.model.layers):
                 network = layer.atomic_basis.radial_network
+                like = next(self.model.parameters())
                 exact, at_points = (
-                    (network(*edge_functions.radial_basis(d)) @ network.weights).double().cpu()
-                    for d in (r.to(network.last), grid.points.to(network.last))
-                )  # (types, r, n_weights)
+                    network.functions(*edge_functions.radial_basis(d.to(like))).double().cpu()
+                    for d in (r, grid.points)
+                )  # (types, r, functions)
                 rows = (grid.solve @ at_points)[:, first.unsqueeze(1) + torch.arange(4)]
                 splined = (weights.unsqueeze(2) * rows).sum(dim=2)
                 worst = max(worst, float((splined - exact).abs().max() / exact.abs().max()))

@@ -27,6 +27,22 @@ class LinearReadout(nn.Module):
         return (h[:, : self.channels] @ (self.weights * self.factor)).squeeze(1)
 
 
+class SumReadout(nn.Module):
+    """R(h) = sum_c h_{c 00}, without weights.
+
+    Args:
+        channels: even scalars of h.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.channels = channels
+
+    def forward(self, h: Float[Tensor, "nodes dim"]) -> Float[Tensor, " nodes"]:
+        """Return the energy of each node in units of the model's scale."""
+        return h[:, : self.channels].sum(dim=1)
+
+
 class MLPReadout(nn.Module):
     """R(h) = w2 f(W1 h_00), without biases, so that R(0) = 0.
 

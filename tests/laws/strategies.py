@@ -12,6 +12,7 @@ from multiace.design import Design, DesignError
 from multiace.design.layout import layouts
 from multiace.design.spec import (
     AtomicBasis,
+    Coupling,
     Energy,
     LinearMap,
     Nonlinearity,
@@ -19,6 +20,7 @@ from multiace.design.spec import (
     PooledMap,
     ProductBasis,
     Radial,
+    RadialMap,
     Readout,
     ReadoutKind,
     SelfConnection,
@@ -68,6 +70,14 @@ def designs(draw: st.DrawFn) -> dict[str, Any]:
     apart = _has_widths_by_l(channels) or "gate" in _each(nonlinearity)
     needs_map = apart and max(_each(correlation)) > 1
     embedding = draw(st.sampled_from(["learned", "one_hot"]))
+    coupling = draw(options(Coupling) | per_layer(options(Coupling), layers))
+    rows = list(zip(_by_layer(correlation, layers), _by_layer(coupling, layers), strict=True))
+    orders = max((nu for nu, word in rows if nu > 1 and word == "full"), default=0)
+    mixed = any(nu > 1 and word == "per_channel" for nu, word in rows)
+    pooled = draw(mostly_without("none", mixed, PooledMap, layers))
+    needs_map |= "none" in _each(pooled) and any(nu == 1 for nu, _ in rows)
+    maps = draw(radial_map(layers, embedding))
+    by_element = maps != "linear"
     embedding_channels = draw(st.none() | st.integers(1, 4)) if embedding == "learned" else None
     equal_widths = (
         isinstance(channels, int) and embedding_channels is None and embedding == "learned"
@@ -81,16 +91,22 @@ def designs(draw: st.DrawFn) -> dict[str, Any]:
         "l_max": l_max,
         "features_l_max": draw(per_layer(st.integers(0, min(3, largest + 1)), layers)),
         "parity": parity,
-        "radial": draw(radial(layers)),
+        "radial": {
+            **draw(radial(layers)),
+            "map": maps,
+            **({"species": "none"} if by_element else {}),
+        },
         "atomic_basis": {
-            "before_edges": draw(per_layer(options(LinearMap), layers)),
+            "before_edges": "none" if by_element else draw(per_layer(options(LinearMap), layers)),
             "pooling": draw(option(AtomicBasis, "pooling")),
-            "after_pooling": draw(per_layer(options(PooledMap), layers)),
+            "after_pooling": pooled,
         },
         "product_basis": {
             "correlation": correlation,
             "l_max": draw(degree_of_products(correlation, l_max, largest)),
-            "basis": draw(option(ProductBasis, "basis")),
+            "basis": "reduced" if orders else draw(option(ProductBasis, "basis")),
+            "coupling": coupling,
+            **(draw(total_degrees(orders)) if orders else {}),
             "weights": draw(option(ProductBasis, "weights")),
         },
         "update": {
@@ -110,6 +126,21 @@ def designs(draw: st.DrawFn) -> dict[str, Any]:
         "energy": draw(energy()),
         "normalisation": draw(normalisation()),
     }
+
+
+def total_degrees(orders: int) -> st.SearchStrategy[dict[str, Any]]:
+    """Draw which products of any channels there are, of so many orders."""
+    limits = [st.floats(3.0, 6.0), *(st.floats(n + 1.0, n + 2.5) for n in range(2, orders + 1))]
+    degrees = st.tuples(*limits[:orders])
+    return st.fixed_dictionaries({"total_degree": degrees, "l_weight": st.floats(0.5, 2.0)})
+
+
+@st.composite
+def radial_map(draw: st.DrawFn, layers: int, embedding: str) -> Any:
+    """Draw the last map of the radial functions; none where there are channels for it."""
+    if embedding == "learned" or draw(st.booleans()):
+        return "linear"
+    return "none" if layers == 1 else {"first": "none", "rest": "linear"}
 
 
 @st.composite
@@ -191,7 +222,7 @@ def normalisation(draw: st.DrawFn) -> dict[str, Any]:
 def mostly_without(draw: st.DrawFn, word: str, when: bool, annotation: Any, layers: int) -> Any:
     """Draw words for each layer, seldom with a word that is likely to be refused."""
     words = literals(annotation)
-    if when and draw(st.integers(0, 3)) > 0:
+    if when and draw(st.integers(0, 7)) > 0:
         words.remove(word)
     return draw(per_layer(st.sampled_from(words), layers))
 
@@ -226,6 +257,16 @@ def per_layer(values: st.SearchStrategy[Any], layers: int) -> st.SearchStrategy[
     """Draw a per-layer field: one value, a list, or {first, rest, last}."""
     apart = st.fixed_dictionaries({"rest": values}, optional={"first": values, "last": values})
     return values | st.lists(values, min_size=layers, max_size=layers) | apart
+
+
+def _by_layer(field: Any, layers: int) -> list[Any]:
+    """Value of a per-layer field in each layer, in whatever form."""
+    if isinstance(field, dict) and "rest" in field:
+        found = [field["rest"]] * layers
+        found[0] = field.get("first", found[0])
+        found[-1] = field.get("last", found[-1])
+        return found
+    return field if isinstance(field, list) else [field] * layers
 
 
 def _each(field: Any) -> list[Any]:

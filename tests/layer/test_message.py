@@ -68,4 +68,4 @@ def test_product_basis_counts_its_paths_by_irrep_and_order():
     basis = product_basis("mace")
     assert set(basis.n_paths) == {(irrep, order) for irrep in (E0, O1) for order in (1, 2, 3)}
     assert sum(basis.n_paths.values()) == basis.table.n_weights
-    assert basis.channels == 2
+    assert basis.table.lanes == 2

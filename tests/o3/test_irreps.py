@@ -71,15 +71,14 @@ def test_layouts_compare_by_value():
     assert Irreps.parse("0e") == Irreps.parse("1x0e")
 
 
-@pytest.mark.parametrize(("text", "channels"), [("8x0e+8x1o", 8), ("8x0e+4x1o", None), ("3x2e", 3)])
-def test_uniform_channels_are_the_common_number_or_none(text, channels):
-    assert Irreps.parse(text).uniform_channels == channels
+def test_channels_are_numbered_within_types():
+    numbered = Irreps.parse("8x0e+4x1o").numbered(4)
+    assert numbered == ((2, Irrep.parse("0e")), (1, Irrep.parse("1o")))
 
 
 def test_no_entries_are_an_empty_layout():
     empty = Irreps(())
     assert (empty.dim, empty.n_components, empty.slices) == (0, 0, ())
-    assert empty.uniform_channels is None
 
 
 @pytest.mark.parametrize("text", ["", "8x", "8x0e+", "8*0e", "8x0e,8x1o", "x1o", "-2x0e", "8x1a"])

@@ -25,6 +25,8 @@ def check(design: Design) -> None:
     _check_radial(design)
     _check_widths(design)
     _check_products(design)
+    _check_coupling(design)
+    _check_maps(design)
     _check_energy(design)
     if all(kind == "none" for kind in design.per_layer("readout.kind")):
         raise DesignError(
@@ -88,12 +90,13 @@ def _check_products(design: Design) -> None:
         )
     rows = zip(
         design.per_layer("product_basis.correlation"),
+        design.per_layer("product_basis.coupling"),
         design.per_layer("update.linear"),
         design.per_layer("update.nonlinearity"),
         design.widths,
         strict=True,
     )
-    for layer, (correlation, linear, nonlinearity, channels) in enumerate(rows, 1):
+    for layer, (correlation, coupling, linear, nonlinearity, channels) in enumerate(rows, 1):
         if correlation == 1 or linear != "none":
             continue
         if nonlinearity == "gate":
@@ -102,10 +105,80 @@ def _check_products(design: Design) -> None:
                 "its gate scalars from update.linear, which is 'none'. Use 'shared' or "
                 "'per_element'."
             )
-        if isinstance(channels, dict):
+        if isinstance(channels, dict) and coupling == "per_channel":
             raise DesignError(
                 f"Layer {layer}: products (correlation {correlation}) are taken channel by "
                 "channel, so widths that differ by l need update.linear: shared or per_element."
+            )
+
+
+def _check_coupling(design: Design) -> None:
+    products = design.product_basis
+    couplings, correlations = (
+        design.per_layer(f"product_basis.{name}") for name in ("coupling", "correlation")
+    )
+    layers = zip(correlations, couplings, strict=True)
+    orders = [nu for nu, coupling in layers if nu > 1 and coupling == "full"]
+    if not orders:
+        if products.total_degree is not None or products.l_weight != 1.5:
+            raise DesignError(
+                "product_basis.total_degree and l_weight choose among products of any channels, "
+                "but no layer with products has product_basis.coupling 'full'. Leave them out, or "
+                "set product_basis.coupling: full."
+            )
+        return
+    if products.basis != "reduced":
+        raise DesignError(
+            f"product_basis.basis is {products.basis!r}, but coupling: full has the reduced "
+            "couplings only. Set product_basis.basis: reduced."
+        )
+    degrees = products.total_degree
+    if degrees is None or len(degrees) != max(orders):
+        given = "missing" if degrees is None else f"{list(degrees)}"
+        example = [12, 10, 8, 7][: max(orders)]
+        raise DesignError(
+            f"product_basis.total_degree is {given}, but coupling: full needs one degree for each "
+            f"order, from 1 to {max(orders)}. Give e.g. total_degree: {example}."
+        )
+
+
+def _check_maps(design: Design) -> None:
+    rows = zip(
+        design.per_layer("radial.map"),
+        design.per_layer("radial.species"),
+        design.per_layer("atomic_basis.before_edges"),
+        design.per_layer("atomic_basis.after_pooling"),
+        design.per_layer("product_basis.correlation"),
+        design.per_layer("product_basis.coupling"),
+        design.per_layer("update.linear"),
+        strict=True,
+    )
+    for layer, (radial, species, before, after, correlation, coupling, linear) in enumerate(
+        rows, 1
+    ):
+        if radial == "none" and (layer > 1 or design.embedding != "one_hot"):
+            raise DesignError(
+                f"Layer {layer}: radial.map 'none' gives each element channels of its own, which "
+                "only the first layer after embedding: one_hot has. Use radial.map: linear here."
+            )
+        if radial == "none" and (before != "none" or species != "none"):
+            raise DesignError(
+                f"Layer {layer}: radial.map 'none' leaves nothing that could depend on elements or "
+                f"mix them, but atomic_basis.before_edges is {before!r} and radial.species is "
+                f"{species!r}. Set both to 'none', or radial.map: linear."
+            )
+        if after != "none":
+            continue
+        if correlation > 1 and coupling == "per_channel":
+            raise DesignError(
+                f"Layer {layer}: products within each channel need as many channels of every l, "
+                "which atomic_basis.after_pooling 'none' does not give. Set after_pooling: shared, "
+                "or product_basis.coupling: full."
+            )
+        if correlation == 1 and linear == "none":
+            raise DesignError(
+                f"Layer {layer}: with atomic_basis.after_pooling and update.linear both 'none' the "
+                "channels of all paths would be features. Set one of them to 'shared'."
             )
 
 

@@ -11,7 +11,8 @@ from multiace.design.layout import LayerLayout, layouts
 from multiace.design.parameters import n_radial_weights
 from multiace.design.spec import Design
 from multiace.o3.clebsch_gordan import clebsch_gordan
-from multiace.o3.couplings import product_couplings
+from multiace.o3.couplings import product_couplings, symmetric_couplings
+from multiace.o3.full import TotalDegree
 from multiace.o3.irreps import Irreps
 
 _WORD = 4  # bytes of a float32
@@ -68,6 +69,9 @@ def cost(design: Design, n_elements: int, neighbours: float) -> Cost:
 
 def _convolution(row: LayerLayout) -> tuple[float, float]:
     """Operations an edge, energy pass and reverse pass."""
+    if row.density:  # of the channels of one element
+        dim = row.pooled.dim / row.convolved.dim
+        return 2.0 * dim, 4.0 * dim
     width = {irrep: channels for channels, irrep in row.convolved.entries}
     forward = reverse = 0.0
     for irrep_in, l_edge, irrep_out in row.paths:
@@ -83,7 +87,8 @@ def _radial(design: Design, layer: int, row: LayerLayout) -> float:
     widths = (design.radial.number, *design.per_layer("radial.hidden")[layer])
     hidden = sum(a * b for a, b in pairwise(widths))
     density = design.radial.number if design.atomic_basis.pooling == "density" else 0
-    return 2.0 * (hidden + widths[-1] * n_radial_weights(row) + density)
+    last = 0 if row.density else widths[-1] * n_radial_weights(row)
+    return 2.0 * (hidden + last + density)
 
 
 def _map(source: Irreps, target: Irreps) -> float:
@@ -100,7 +105,9 @@ def _linear(design: Design, layer: int, row: LayerLayout) -> float:
     def value(path: str) -> str:
         return design.per_layer(path)[layer]
 
-    if value("atomic_basis.after_pooling") == "shared_then_per_element":
+    if value("atomic_basis.after_pooling") == "none":
+        total = 0.0
+    elif value("atomic_basis.after_pooling") == "shared_then_per_element":
         total = _map(row.pooled, row.mixed) + _map(row.mixed, row.atomic_basis)
     else:
         total = _map(row.pooled, row.atomic_basis)
@@ -117,6 +124,8 @@ def _product(design: Design, layer: int, row: LayerLayout) -> float:
     correlation = design.per_layer("product_basis.correlation")[layer]
     if correlation == 1:
         return 0.0
+    if row.total_degree is not None:
+        return _coupled(row, row.total_degree)
     monomials: set[tuple[int, ...]] = set()
     coefficients = 0
     for irrep in row.message.irreps:
@@ -128,3 +137,17 @@ def _product(design: Design, layer: int, row: LayerLayout) -> float:
             coefficients += int(np.count_nonzero(np.abs(couplings.coefficients).sum(axis=2)))
     products = sum(len(factors) - 1 for factors in monomials)
     return row.message.channels[0] * (products + 2.0 * coefficients)
+
+
+def _coupled(row: LayerLayout, degree: TotalDegree) -> float:
+    """Operations of products of any channels, counted by patterns."""
+    total = 0.0
+    for width, irrep in row.message.entries:
+        numbered = row.atomic_basis.numbered(row.n_types)
+        for order, patterns in enumerate(degree.patterns(numbered, row.n_types, irrep), 1):
+            for pattern, number in patterns.items():
+                couplings = symmetric_couplings(*pattern)
+                coefficients = np.count_nonzero(np.abs(couplings.coefficients).sum(axis=2))
+                products = (order - 1) * len(couplings.monomials)
+                total += number * (products + 2.0 * width * int(coefficients))
+    return total

@@ -134,7 +134,7 @@ def body_orders(design: Design) -> tuple[int | None, ...]:
     for correlation, nonlinearity, readout in rows:
         bends = nonlinearity != "none" or design.atomic_basis.pooling == "density"
         order = None if order is None or bends else correlation * (1 + order)
-        bounded = readout == "linear" or design.readout.activation == "none"
+        bounded = readout in ("sum", "linear") or design.readout.activation == "none"
         if readout != "none":
             result.append(order + 1 if order is not None and bounded else None)
     return tuple(result)
@@ -202,7 +202,7 @@ def _flat(content: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 _RADIAL = {"none": "r_ji", "sender": "r_ji; z_j", "receiver": "r_ji; z_i", "pair": "r_ji; z_j, z_i"}
 _LAMBDA = {"1": "", "N": "1/N ", "sqrt_N": "1/sqrt(N) ", "density": "1/(1 + rho_i) "}
 _MIXED = {"none": "h_j", "shared": "(W h_j)", "per_element": "(W_zj h_j)"}
-_POOLED = {"shared": "W ", "per_element": "W_zi ", "shared_then_per_element": "W_zi W "}
+_POOLED = {"none": "", "shared": "W ", "per_element": "W_zi ", "shared_then_per_element": "W_zi W "}
 _UPDATE = {"none": "m_i", "shared": "W m_i", "per_element": "W_zi m_i"}
 _CONNECTION = {"none": "", "identity": " + h_i", "linear": " + S h_i", "per_element": " + S_zi h_i"}
 
@@ -237,7 +237,11 @@ def _layer_equations(design: Design, layer: int) -> list[str]:
 
     hidden = "-".join(map(str, value("radial.hidden")))
     network = f"MLP({hidden})" if hidden else "linear"
-    h = _MIXED[value("atomic_basis.before_edges")]
+    density = value("radial.map") == "none"
+    neighbour = "sum_j R C Y(r_ji) " + _MIXED[value("atomic_basis.before_edges")]
+    if density:
+        network = network if hidden else "e_n itself, not a map"
+        neighbour = "sum_{j: z_j = z} R_k Y(r_ji), a channel for each z and k"
     correlation = value("product_basis.correlation")
     update = _UPDATE[value("update.linear")] + _CONNECTION[value("update.self_connection")]
     kind = value("update.nonlinearity")
@@ -246,21 +250,32 @@ def _layer_equations(design: Design, layer: int) -> list[str]:
         equations.append("rho_i = sum_j tanh((w e_n)^2)")
     equations += [
         f"A_i = {_POOLED[value('atomic_basis.after_pooling')]}"
-        f"{_LAMBDA[design.atomic_basis.pooling]}sum_j R C Y(r_ji) {h}",
-        "m_i = A_i"
-        if correlation == 1
-        else f"m_i = sum w{'_zi' if design.product_basis.weights == 'per_element' else ''} B_i, "
-        f"B = {design.product_basis.basis} products of up to {correlation} A_i",
+        f"{_LAMBDA[design.atomic_basis.pooling]}{neighbour}",
+        "m_i = A_i" if correlation == 1 else _message_equation(design, layer),
         f"h_i' = {update}" if kind == "none" else f"h_i' = {kind}({update})",
     ]
     readout = value("readout.kind")
-    if readout == "linear":
+    if readout == "sum":
+        equations.append("R_t = sum_c h_i'")
+    elif readout == "linear":
         equations.append("R_t = w h_i'")
     elif readout == "mlp":
         inner = design.readout.activation
         mlp = "w W h_i'" if inner == "none" else f"w {inner}(W h_i')"
         equations.append(f"R_t = {mlp}")
     return equations
+
+
+def _message_equation(design: Design, layer: int) -> str:
+    weights = f"w{'_zi' if design.product_basis.weights == 'per_element' else ''}"
+    degree = design.total_degree(layer)
+    correlation = design.per_layer("product_basis.correlation")[layer]
+    if degree is None:
+        kind = f"{design.product_basis.basis} products of up to {correlation} A_i"
+        return f"m_i = sum {weights} B_i, B = {kind}"
+    limits = ", ".join(f"{d:g}" for d in degree.of_order)
+    kind = f"products of any 1 to {correlation} channels of A_i"
+    return f"m_i = sum {weights} B_i, B = {kind} with sum (n + {degree.l_weight:g} l) <= {limits}"
 
 
 def _energy_equation(design: Design) -> str:

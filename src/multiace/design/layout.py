@@ -8,6 +8,7 @@ from multiace.design.errors import DesignError
 from multiace.design.spec import Design
 from multiace.layer_layout import LayerLayout, Path
 from multiace.o3.couplings import count_couplings
+from multiace.o3.full import TotalDegree
 from multiace.o3.irreps import Irrep, Irreps
 
 SCALAR = Irrep(0, 1)
@@ -30,7 +31,7 @@ def layouts(design: Design, n_elements: int, *, prune: bool = True) -> tuple[Lay
     features = embedding_irreps(design, n_elements)
     result = []
     for layer in range(design.layers):
-        result.append(_forward(design, layer, features))
+        result.append(_forward(design, layer, features, n_elements))
         features = result[-1].features_out
     return _pruned(design, result) if prune else tuple(result)
 
@@ -98,10 +99,13 @@ def _of_width(design: Design, layer: int, irreps: tuple[Irrep, ...]) -> Irreps:
     return Irreps(tuple((_width(design, layer, irrep), irrep) for irrep in irreps))
 
 
-def _forward(design: Design, layer: int, features: Irreps) -> LayerLayout:
+def _forward(design: Design, layer: int, features: Irreps, n_elements: int) -> LayerLayout:
     correlation = design.per_layer("product_basis.correlation")[layer]
     nonlinearity = design.per_layer("update.nonlinearity")[layer]
     linear = design.per_layer("update.linear")[layer]
+    unmixed = design.per_layer("atomic_basis.after_pooling")[layer] == "none"
+    density = design.per_layer("radial.map")[layer] == "none"
+    degree = design.total_degree(layer)
     targets = _irreps_up_to(design, design.per_layer("features_l_max")[layer])
     if correlation == 1:
         pooled_targets = targets
@@ -110,10 +114,25 @@ def _forward(design: Design, layer: int, features: Irreps) -> LayerLayout:
         pooled_targets = _irreps_up_to(design, design.l_max if l_max is None else l_max)
 
     paths = tuple(_paths(features.irreps, design.l_max, pooled_targets))
-    pooled = _sum_irreps(paths, features)
-    if correlation == 1:
+    n_types = n_elements if density and unmixed else 1
+    if density:
+        number = (design.radial.number, *design.per_layer("radial.hidden")[layer])[-1]
+        pooled = Irreps.of(n_elements * number, [path.irrep_out for path in paths])
+    else:
+        pooled = _sum_irreps(paths, features)
+    if degree is not None:
+        if not unmixed:
+            mixed = _within(degree, _of_width(design, layer, pooled.irreps), targets, n_types)
+        elif density:
+            mixed = pooled = _within(degree, pooled, targets, n_types)
+        else:
+            mixed = pooled
+        numbered = mixed.numbered(n_types)
+        reached = tuple(i for i in targets if any(degree.count(numbered, n_types, i)))
+        atomic_basis, message = mixed, _of_width(design, layer, reached)
+    elif correlation == 1:
         reached = pooled.irreps
-        mixed = _of_width(design, layer, reached)
+        mixed = pooled if unmixed else _of_width(design, layer, reached)
         atomic_basis = _gated(mixed, nonlinearity) if linear == "none" else mixed
         message = atomic_basis
     else:
@@ -136,7 +155,21 @@ def _forward(design: Design, layer: int, features: Irreps) -> LayerLayout:
         update=update,
         features_out=features_out,
         connected=_connected(design, layer, features, update),
+        correlation=correlation,
+        total_degree=degree,
+        n_types=n_types,
+        density=density,
     )
+
+
+def _within(
+    degree: TotalDegree, irreps: Irreps, targets: tuple[Irrep, ...], n_types: int
+) -> Irreps:
+    """Leave out the channels of A that no product up to the total degree has."""
+    widths = degree.widths(irreps.irreps, targets)
+    numbered = zip(irreps.numbered(n_types), widths, strict=True)
+    entries = [(n_types * min(number, width), irrep) for (number, irrep), width in numbered]
+    return Irreps(tuple(entry for entry in entries if entry[0] > 0))
 
 
 def _check_identity(layer: int, features: Irreps, features_out: Irreps) -> None:
@@ -199,7 +232,11 @@ def _prune_layer(design: Design, layer: int, full: LayerLayout, wanted: set[Irre
         features_in=_keep(full.features_in, convolved.irreps + connected.irreps),
         convolved=convolved,
         paths=paths,
-        pooled=_sum_irreps(paths, full.features_in),
+        pooled=(
+            _keep(full.pooled, atomic_basis.irreps)
+            if full.density
+            else _sum_irreps(paths, full.features_in)
+        ),
         mixed=_keep(full.mixed, atomic_basis.irreps),
         atomic_basis=atomic_basis,
         message=message,

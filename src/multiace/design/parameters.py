@@ -70,6 +70,8 @@ def _radial(design: Design, n_elements: int, layer: int, row: LayerLayout) -> in
     layers = design.per_layer("radial.hidden")[layer]
     widths = (design.radial.number, *layers)
     hidden = sum(a * b for a, b in pairwise(widths))
+    if row.density:
+        return hidden + (sum(layers) if design.radial.bias else 0)
     biases = sum(layers) if design.radial.bias else 0
     types = edge_types(design.per_layer("radial.species")[layer], n_elements)
     return hidden + biases + types * widths[-1] * n_radial_weights(row)
@@ -100,25 +102,38 @@ def _layer(design: Design, layer: int, row: LayerLayout, n_elements: int) -> dic
         "readout": _readout(design, layer, row),
     }
     after = value("atomic_basis.after_pooling")
-    if after == "shared_then_per_element":
+    if after == "none":
+        counts["after_pooling"] = 0
+    elif after == "shared_then_per_element":
         counts["after_pooling"] = _mixing(row.pooled, row.mixed)
         counts["after_pooling"] += n_elements * _mixing(row.mixed, row.atomic_basis)
     else:
         copies_after = n_elements if after == "per_element" else 1
         counts["after_pooling"] = copies_after * _mixing(row.pooled, row.atomic_basis)
     if correlation > 1:
-        products = design.product_basis
-        width = row.message.channels[0]
-        counts["product_basis"] = (
-            (n_elements if products.weights == "per_element" else 1)
-            * width
-            * sum(
-                count_couplings(row.atomic_basis.irreps, target, order, products.basis)
-                for target in row.message.irreps
-                for order in range(1, correlation + 1)
-            )
+        copies_of_weights = n_elements if design.product_basis.weights == "per_element" else 1
+        counts["product_basis"] = copies_of_weights * sum(
+            width * sum(of_irrep)
+            for width, of_irrep in zip(row.message.channels, n_functions(design, row), strict=True)
         )
     return counts
+
+
+def n_functions(design: Design, row: LayerLayout) -> tuple[tuple[int, ...], ...]:
+    """Return how many functions B each irrep of the message (rows) has by order (columns).
+
+    Channel by channel these are the couplings of one channel.
+    """
+    degree, a = row.total_degree, row.atomic_basis
+    if degree is not None:
+        numbered = a.numbered(row.n_types)
+        return tuple(degree.count(numbered, row.n_types, irrep) for irrep in row.message.irreps)
+    basis = design.product_basis.basis
+    orders = range(1, row.correlation + 1)
+    return tuple(
+        tuple(count_couplings(a.irreps, irrep, order, basis) for order in orders)
+        for irrep in row.message.irreps
+    )
 
 
 def _readout(design: Design, layer: int, row: LayerLayout) -> int:
@@ -126,4 +141,4 @@ def _readout(design: Design, layer: int, row: LayerLayout) -> int:
     if kind == "none":
         return 0
     width = row.features_out.channels[row.features_out.index(SCALAR)]
-    return width if kind == "linear" else (width + 1) * design.readout.hidden
+    return {"sum": 0, "linear": width, "mlp": (width + 1) * design.readout.hidden}[kind]

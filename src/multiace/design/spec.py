@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from multiace.design.per_layer import PerLayer, expand
+from multiace.o3.full import TotalDegree
 from multiace.units import BOHR, COULOMB
 
 FORMAT_VERSION = 1
@@ -32,10 +33,12 @@ Widths = Positive | dict[Degree, Positive]
 Hidden = tuple[Positive, ...]
 SpeciesDependence = Literal["none", "sender", "receiver", "pair"]
 LinearMap = Literal["none", "shared", "per_element"]
-PooledMap = Literal["shared", "per_element", "shared_then_per_element"]
+PooledMap = Literal["none", "shared", "per_element", "shared_then_per_element"]
+Coupling = Literal["per_channel", "full"]
+RadialMap = Literal["none", "linear"]
 SelfConnection = Literal["none", "identity", "linear", "per_element"]
 Nonlinearity = Literal["none", "gate", "norm"]
-ReadoutKind = Literal["none", "linear", "mlp"]
+ReadoutKind = Literal["none", "sum", "linear", "mlp"]
 
 
 class _Group(BaseModel):
@@ -93,6 +96,13 @@ class Radial(_Group):
     bias: bool = Field(
         default=False, description="Biases in the hidden layers; needs envelope_on: weights."
     )
+    map: PerLayer[RadialMap] = Field(
+        default="linear",
+        description=(
+            "Last map of the network, to a function for each path and channel; none: each of its "
+            "outputs is a channel of its own, for each element of a one-hot embedding."
+        ),
+    )
     species: PerLayer[SpeciesDependence] = Field(
         default="none",
         description="Elements the last map of the network depends on: R, R_zj, R_zi or R_zj_zi.",
@@ -115,7 +125,7 @@ class AtomicBasis(_Group):
     after_pooling: PerLayer[PooledMap] = Field(
         default="shared",
         description=(
-            "Map of (path, channel) to channel after the sum: W, W_z, or W_z W "
+            "Map of (path, channel) to channel after the sum: none, W, W_z, or W_z W "
             "(shared_then_per_element)."
         ),
     )
@@ -126,6 +136,20 @@ class ProductBasis(_Group):
 
     correlation: PerLayer[Correlation] = Field(
         default=1, description="nu, neighbours multiplied in one message; 1: B = A."
+    )
+    coupling: PerLayer[Coupling] = Field(
+        default="per_channel",
+        description="Products within each channel of A, or of any channels (linear ACE).",
+    )
+    total_degree: tuple[PositiveNumber, ...] | None = Field(
+        default=None,
+        description=(
+            "With coupling: full, D_k for products of k = 1, 2, .. factors: those with "
+            "sum_i (n_i + l_weight l_i) <= D_k, n the number of a channel within its element."
+        ),
+    )
+    l_weight: PositiveNumber = Field(
+        default=1.5, description="With coupling: full, what one l weighs against one n."
     )
     l_max: Degree | None = Field(
         default=None,
@@ -164,7 +188,8 @@ class Readout(_Group):
     """R_t: even scalars of h^(t) to an energy per atom."""
 
     kind: PerLayer[ReadoutKind] = Field(
-        default="linear", description="Readout after each layer: none, one linear map, or an MLP."
+        default="linear",
+        description="Readout after each layer: none, the sum of scalars, a linear map, or an MLP.",
     )
     hidden: Positive = Field(default=16, description="Hidden width of the MLP.")
     activation: Literal["none", "silu", "tanh"] = Field(
@@ -309,6 +334,15 @@ class Design(_Group):
         rows = zip(self.per_layer("channels"), self.per_layer("features_l_max"), strict=True)
         return tuple(_width(channels, l_max) for channels, l_max in rows)
 
+    def total_degree(self, layer: int) -> TotalDegree | None:
+        """Return which products of different channels a layer takes; None: channel by channel."""
+        correlation = self.per_layer("product_basis.correlation")[layer]
+        degrees = self.product_basis.total_degree
+        if correlation == 1 or self.per_layer("product_basis.coupling")[layer] != "full":
+            return None
+        assert degrees is not None
+        return TotalDegree(degrees[:correlation], self.product_basis.l_weight)
+
     @property
     def last_readout(self) -> int:
         """Number of the last layer that has a readout: nothing after it changes the energy."""
@@ -339,10 +373,12 @@ PER_LAYER_FIELDS = (
     "channels",
     "features_l_max",
     "radial.hidden",
+    "radial.map",
     "radial.species",
     "atomic_basis.before_edges",
     "atomic_basis.after_pooling",
     "product_basis.correlation",
+    "product_basis.coupling",
     "update.linear",
     "update.self_connection",
     "update.nonlinearity",
@@ -367,6 +403,10 @@ def normal_form(design: Design) -> dict[str, Any]:
         for group in groups:
             room = room[group]
         room[name] = json.loads(json.dumps(design.per_layer(path)))
+    correlations = design.per_layer("product_basis.correlation")
+    couplings = content["product_basis"]["coupling"]
+    for layer, correlation in enumerate(correlations):
+        couplings[layer] = "per_channel" if correlation == 1 else couplings[layer]
     widths = design.widths
     content["channels"] = json.loads(json.dumps(widths))
     scalars = widths[0][0] if isinstance(widths[0], dict) else widths[0]
@@ -383,6 +423,7 @@ def _idle_fields(design: Design) -> list[str]:
     idle = {
         "product_basis.weights": set(design.per_layer("product_basis.correlation")) == {1},
         "product_basis.basis": set(design.per_layer("product_basis.correlation")) == {1},
+        "product_basis.l_weight": design.product_basis.total_degree is None,
         "readout.hidden": "mlp" not in design.per_layer("readout.kind"),
         "readout.activation": "mlp" not in design.per_layer("readout.kind"),
         "update.activation": nonlinearities == {"none"},

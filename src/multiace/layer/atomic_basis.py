@@ -7,6 +7,8 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from multiace.initialisation import Initialisation
+from multiace.kernels.operations.convolution import Convolution
+from multiace.kernels.operations.neighbour_density import NeighbourDensity
 from multiace.kernels.segment_sum import segment_sum
 from multiace.layer.species_pooling import SpeciesPooling
 from multiace.one_particle.basis import Edges
@@ -47,18 +49,20 @@ class AtomicBasis(nn.Module):
     |---|---|
     | h_j, mixed | `before_edges` |
     | R | `radial_network` (hidden features u and last map V) |
-    | sum_j phi | `convolution`, or `species_pooling` where h_j is known from z_j |
+    | sum_j phi | `convolution`, or `species_pooling` where h_j is known from z_j; or the \
+      densities of each element, A_{i z k lm} = sum_{j: z_j = z} u_k Y_lm, of `neighbour_density` |
     | 1/lambda | `pooling_factor`, or 1 / `density` of each atom |
     | W, W_z, or W_z W | `after_pooling`, applied one after the other |
 
     Args:
         before_edges: channel mixing of h, or None.
         radial_network: R.
-        convolution: kernel.
+        convolution: kernel of the sum, or None for densities.
         pooling_factor: 1 / lambda.
         after_pooling: linear maps.
         density: lambda_i of each atom, beside the factor, or None.
         species_pooling: the first layer's sum over neighbours, where it is cheaper, or None.
+        neighbour_density: kernel where R has no last map: every u_k is a channel, or None.
 
     Source: Batatia et al. 2025, one-particle and atomic basis.
     """
@@ -67,11 +71,12 @@ class AtomicBasis(nn.Module):
         self,
         before_edges: nn.Module | None,
         radial_network: RadialNetwork,
-        convolution: nn.Module,
+        convolution: Convolution | None,
         pooling_factor: float,
         after_pooling: list[nn.Module],
         density: Density | None = None,
         species_pooling: SpeciesPooling | None = None,
+        neighbour_density: NeighbourDensity | None = None,
     ) -> None:
         super().__init__()
         self.before_edges = before_edges
@@ -80,6 +85,7 @@ class AtomicBasis(nn.Module):
         self.pooling_factor, self.density = pooling_factor, density
         self.after_pooling = nn.ModuleList(after_pooling)
         self.species_pooling = species_pooling
+        self.neighbour_density = neighbour_density
 
     def forward(
         self,
@@ -96,7 +102,9 @@ class AtomicBasis(nn.Module):
             species: element of each node.
             of_element: features of each element, in the first layer, where h has no others.
         """
-        if edges.on_grid is not None:
+        if self.neighbour_density is not None:
+            a = self.densities(self.neighbour_density, edges, species)
+        elif edges.on_grid is not None:
             a = self.convolve_on_grid(self.mix(h, species), edges, edges.on_grid, species)
         else:
             u = self.radial_network(edges.radial_basis, edges.envelope)  # (pairs, hidden)
@@ -112,6 +120,11 @@ class AtomicBasis(nn.Module):
         return a
 
     @property
+    def sums_densities(self) -> bool:
+        """Whether the sum over neighbours is of u Y, by element, and not of R Y h."""
+        return self.species_pooling is not None or self.neighbour_density is not None
+
+    @property
     def radial_weights(self) -> Float[Tensor, "types hidden n_weights"]:
         """V / lambda: one product with the weights saves one with every atom."""
         network = self.radial_network
@@ -122,6 +135,21 @@ class AtomicBasis(nn.Module):
     ) -> Float[Tensor, "rows dim_mixed"]:
         """Mix the channels of h before the edges."""
         return h if self.before_edges is None else self.before_edges(h, species)
+
+    def densities(
+        self, kernel: NeighbourDensity, edges: Edges, species: Int[Tensor, " nodes"]
+    ) -> Float[Tensor, "nodes dim_pooled"]:
+        """Return (1/lambda) sum_{j: z_j = z} u_k Y_lm, channels (z, k)."""
+        network, grid = self.radial_network, edges.on_grid
+        if grid is None:
+            u = network(edges.radial_basis, edges.envelope)
+        else:  # u = sum_q B_q c_{k+q}
+            coefficients = grid.solve @ network(grid.radial_basis, grid.envelope)
+            rows = grid.first.unsqueeze(1) + torch.arange(grid.weights.shape[1]).to(grid.first)
+            u = (grid.weights.unsqueeze(2) * coefficients[rows]).sum(dim=1)
+        ends = (species[edges.senders], edges.receivers)
+        rho = kernel(edges.harmonics, u, *ends, species.shape[0], edges.pair)
+        return rho if self.pooling_factor == 1.0 else rho * self.pooling_factor
 
     def convolve(
         self,
@@ -134,6 +162,7 @@ class AtomicBasis(nn.Module):
         types = self.radial_network.edge_types(species, edges.senders, edges.receivers)
         ends = (edges.senders, edges.receivers)
         weights = self.radial_weights
+        assert self.convolution is not None
         return self.convolution(h, edges.harmonics, u, weights, types, *ends, edges.pair)
 
     def convolve_on_grid(
@@ -151,4 +180,5 @@ class AtomicBasis(nn.Module):
         first = first if types is None else types * u.shape[0] + first
         ends = (edges.senders, edges.receivers)
         rows = coefficients.flatten(0, 1)
+        assert self.convolution is not None
         return self.convolution(h, edges.harmonics, grid.weights, rows, first, *ends, edges.pair)

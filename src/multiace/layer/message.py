@@ -14,7 +14,8 @@ from multiace.layer.product_basis import ProductBasis
 class Message(nn.Module):
     """m_{i c M} = sum_{nu eta} w^{z_i}_{nu eta c} B_{i nu eta c M}.
 
-    Weights start with standard deviation 1 / paths, and enter as they are.
+    With full coupling every channel c of the message has a weight for each B. Weights start with
+    standard deviation 1 / paths, and enter as they are.
 
     Args:
         kernels: implementation.
@@ -39,7 +40,8 @@ class Message(nn.Module):
         self.per_element = n_elements is not None
         self.weights = nn.ParameterDict()
         for (irrep, order), n_paths in product_basis.n_paths.items():
-            shape = (n_elements or 1, n_paths, product_basis.channels)
+            width = product_basis.irreps_out.channels[product_basis.irreps_out.index(irrep)]
+            shape = (n_elements or 1, n_paths, width)
             name = f"{irrep}_order{order}"
             self.weights[name] = initial.weights(name, shape, 1.0 / n_paths)
 
@@ -52,4 +54,7 @@ class Message(nn.Module):
     @property
     def path_weights(self) -> Float[Tensor, "elements paths channels"]:
         """W of all irreps and orders, in the order of the table's paths."""
-        return torch.cat(list(self.weights.values()), dim=1)
+        weights = list(self.weights.values())
+        if self.product_basis.total_degree is not None:
+            weights = [w.flatten(1).unsqueeze(2) for w in weights]
+        return torch.cat(weights, dim=1)

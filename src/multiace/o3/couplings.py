@@ -140,7 +140,7 @@ def count_couplings(
     if basis == "mace":
         return _count_mace_chains(irreps, irrep_out, order)
     return sum(
-        _count_symmetric(irreps, multiset, irrep_out) for multiset in _multisets(len(irreps), order)
+        count_symmetric(irreps, multiset, irrep_out) for multiset in _multisets(len(irreps), order)
     )
 
 
@@ -167,6 +167,18 @@ class _Chain(NamedTuple):
 
     positions: tuple[int, ...]
     outputs: tuple[Irrep, ...]
+
+
+class SymmetricCouplings(NamedTuple):
+    """Couplings of one multiset of entries, as polynomials in its own monomials.
+
+    Args:
+        monomials: indices of the factors of each monomial in the components of all entries.
+        coefficients: of each component of the product, monomial and path.
+    """
+
+    monomials: Int64[np.ndarray, "monomials order"]
+    coefficients: Float64[np.ndarray, "m monomials paths"]
 
 
 class _Block(NamedTuple):
@@ -208,22 +220,51 @@ def _reduced_blocks(irreps_in: tuple[Irrep, ...], irrep_out: Irrep, order: int) 
     """Give the linearly independent couplings, multiset after multiset."""
     n_paths = 0
     for multiset in _multisets(len(irreps_in), order):
-        n_independent = _count_symmetric(irreps_in, multiset, irrep_out)
+        n_independent = count_symmetric(irreps_in, multiset, irrep_out)
         if n_independent == 0:
             continue
-        factors = tuple(irreps_in[k] for k in multiset)
-        chains = _chains_over(factors, irrep_out)
-        tensors = np.stack([_chain_tensor(factors, outputs) for outputs in chains])
-        monomials, candidates = _symmetrise(tensors, irreps_in, multiset)
-        # Sum over monomials / n_permutations = sum over the entries of the full symmetric tensor.
-        weights = 1 / np.sqrt(_n_permutations(monomials))[:, None]
-        vectors = _orthogonalise(
-            (candidates * weights).reshape(-1, len(chains)), norm=sqrt(irrep_out.dim)
-        )
-        assert vectors.shape[1] == n_independent, (multiset, irrep_out, vectors.shape)
-        coefficients = vectors.reshape(irrep_out.dim, len(monomials), n_independent) / weights
-        yield _Block(monomials, coefficients, list(range(n_paths, n_paths + n_independent)))
+        block = _reduced(irreps_in, multiset, irrep_out)
+        yield _Block(*block, list(range(n_paths, n_paths + n_independent)))
         n_paths += n_independent
+
+
+def _reduced(
+    irreps_in: tuple[Irrep, ...], multiset: tuple[int, ...], irrep_out: Irrep
+) -> SymmetricCouplings:
+    """Make the linearly independent couplings of one multiset of entries."""
+    factors = tuple(irreps_in[k] for k in multiset)
+    chains = _chains_over(factors, irrep_out)
+    tensors = np.stack([_chain_tensor(factors, outputs) for outputs in chains])
+    monomials, candidates = _symmetrise(tensors, irreps_in, multiset)
+    # Sum over monomials / n_permutations = sum over the entries of the full symmetric tensor.
+    weights = 1 / np.sqrt(_n_permutations(monomials))[:, None]
+    vectors = _orthogonalise(
+        (candidates * weights).reshape(-1, len(chains)), norm=sqrt(irrep_out.dim)
+    )
+    n_paths = vectors.shape[1]
+    assert n_paths == count_symmetric(irreps_in, multiset, irrep_out), (multiset, irrep_out)
+    coefficients = vectors.reshape(irrep_out.dim, len(monomials), n_paths) / weights
+    return SymmetricCouplings(monomials, coefficients)
+
+
+@lru_cache(maxsize=4096)
+def symmetric_couplings(
+    irreps_in: tuple[Irrep, ...], multiset: tuple[int, ...], irrep_out: Irrep
+) -> SymmetricCouplings:
+    """Build the reduced couplings of one multiset of entries, cached and read-only.
+
+    Args:
+        irreps_in: irreps of the entries.
+        multiset: position of each factor in irreps_in, ascending.
+        irrep_out: irrep of the product.
+    """
+    monomials, coefficients = _reduced(irreps_in, multiset, irrep_out)
+    coefficients[np.abs(coefficients) < _ROUND_OFF] = 0.0
+    occurs = coefficients.any(axis=(0, 2))
+    found = SymmetricCouplings(monomials[occurs], coefficients[:, occurs])
+    found.monomials.flags.writeable = False
+    found.coefficients.flags.writeable = False
+    return found
 
 
 def _mace_blocks(irreps_in: tuple[Irrep, ...], irrep_out: Irrep, order: int) -> Iterator[_Block]:
@@ -331,7 +372,8 @@ def _orthogonalise(candidates: np.ndarray, norm: float) -> np.ndarray:
     return kept
 
 
-def _count_symmetric(
+@lru_cache(maxsize=65536)
+def count_symmetric(
     irreps_in: tuple[Irrep, ...], multiset: tuple[int, ...], irrep_out: Irrep
 ) -> int:
     """Count how often irrep_out occurs in the symmetrised product over a multiset of entries.

@@ -163,10 +163,9 @@ class Irreps:
             start += channels * irrep.dim
         return tuple(slices)
 
-    @property
-    def uniform_channels(self) -> int | None:
-        """The number of channels if all entries share one, else None (also without entries)."""
-        return self.channels[0] if len(set(self.channels)) == 1 else None
+    def numbered(self, n_types: int) -> tuple[tuple[int, Irrep], ...]:
+        """Return the channels of each irrep within a type, where channels are (type, n)."""
+        return tuple((channels // n_types, irrep) for channels, irrep in self.entries)
 
     def index(self, irrep: Irrep) -> int:
         """Find the first entry that holds an irrep.

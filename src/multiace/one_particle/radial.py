@@ -123,7 +123,7 @@ class RadialNetwork(nn.Module):
         kernels: implementation.
         number: radial basis functions.
         hidden: widths of the hidden layers.
-        n_weights: radial functions to make.
+        n_weights: radial functions to make; None: there is no last map, R = u.
         activation: f.
         bias: whether the hidden layers have biases b.
         species: what V depends on: none, sender, receiver or pair.
@@ -136,7 +136,7 @@ class RadialNetwork(nn.Module):
         kernels: Kernels,
         number: int,
         hidden: tuple[int, ...],
-        n_weights: int,
+        n_weights: int | None,
         activation: Activation,
         *,
         bias: bool,
@@ -157,6 +157,9 @@ class RadialNetwork(nn.Module):
             self.factors.append(factor)
             if bias:
                 self.biases.append(initial.weights(f"biases.{n}", (width_out,), 0.0))
+        self.width, self.maps = widths[-1], n_weights is not None
+        if n_weights is None:
+            return
         n_types = {"none": 1, "sender": n_elements, "receiver": n_elements, "pair": n_elements**2}
         self.last, self.last_factor = initial.linear(
             "last", (n_types[species], widths[-1], n_weights), widths[-1]
@@ -172,6 +175,13 @@ class RadialNetwork(nn.Module):
             envelope: factor of the radial functions, or None if it is in the basis.
         """
         return self.kernel(basis, list(self.hidden), list(self.biases), envelope, self.factors)
+
+    def functions(
+        self, basis: Float[Tensor, "edges number"], envelope: Float[Tensor, " edges"] | None
+    ) -> Float[Tensor, "types edges functions"]:
+        """Return R of every type, for each edge: u V, or u without a last map."""
+        u = self(basis, envelope)
+        return u @ self.weights if self.maps else u.unsqueeze(0)
 
     @property
     def matrices(self) -> list[Float[Tensor, "width_in width_out"]]:

@@ -104,7 +104,8 @@ class EdgeOperations:
             constants = [_joined(network.matrices), _joined(list(network.biases))]
             hidden = self.draft.array("pairs", table.widths[-1])
             self.draft.add("radial_network", 0, [basis, envelope], [hidden], table, constants)
-            sources.append(RadialSource(hidden, self._weights(layer), self._types(network.species)))
+            weights = self._weights(layer) if network.maps else None
+            sources.append(RadialSource(hidden, weights, self._types(network.species)))
         return sources
 
     def _splined(self, splines: Sequence[radial.Splines]) -> list[RadialSource]:

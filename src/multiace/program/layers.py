@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import cast
 
+import torch
 from torch import Tensor, nn
 
 from multiace.activation import Activation
@@ -24,7 +26,7 @@ from multiace.o3.irreps import Irrep, Irreps
 from multiace.program.draft import Draft
 from multiace.program.edges import EdgeOperations, RadialSource
 from multiace.program.linear_map import LinearMap, folded
-from multiace.readout import LinearReadout, MLPReadout
+from multiace.readout import LinearReadout, MLPReadout, SumReadout
 
 _SCALAR = Irrep(0, 1)
 _ENERGY = Irreps.of(1, [_SCALAR])
@@ -72,7 +74,9 @@ class LayerOperations:
             LinearMap.of(cast(EquivariantLinear, linear), self.present)
             for linear in basis.after_pooling
         ]
-        if basis.species_pooling is not None:
+        if basis.neighbour_density is not None:
+            a, maps = self._densities(t, basis, layout, source, maps)
+        elif basis.species_pooling is not None:
             assert isinstance(h, Tensor)
             a, of_density = self._density(t, basis, source, h)
             if basis.density is None:
@@ -82,6 +86,7 @@ class LayerOperations:
             a = self.draft.array("owned", layout.pooled.dim)
             inputs = [self._mix(t, basis, layout, h), self.edges.harmonics, source.hidden]
             constants = [source.weights, source.types]
+            assert basis.convolution is not None
             table = cast(ConvolutionTable, basis.convolution.table)
             self.draft.add("convolution", t, inputs, [a], table, constants)
         if basis.density is None:
@@ -103,6 +108,48 @@ class LayerOperations:
             return h
         return self._apply(mixing, h, t, self.draft.array("nodes", layout.convolved.dim))
 
+    def _densities(
+        self,
+        t: int,
+        basis: AtomicBasis,
+        layout: LayerLayout,
+        source: RadialSource,
+        maps: list[LinearMap],
+    ) -> tuple[int, list[LinearMap]]:
+        """Add 1/lambda times the densities of each element present.
+
+        Returns:
+            Their array, and the linear maps after it.
+        """
+        assert basis.neighbour_density is not None
+        of_all = cast(DensityTable, basis.neighbour_density.table)
+        n_types, present = of_all.n_types, self.present
+        table = replace(of_all, n_types=len(present))
+        rho = self.draft.array("owned", table.dim)
+        inputs = [self.edges.harmonics, source.hidden]
+        self.draft.add("neighbour_density", t, inputs, [rho], table, [None])
+        if maps:  # of the channels of elements present
+            first = maps[0]
+            matrices = {
+                irrep: w.unflatten(-2, (n_types, -1)).index_select(-3, present).flatten(-3, -2)
+                for irrep, w in first.matrices.items()
+            }
+            maps[0] = replace(
+                first, irreps_in=self._present(layout.pooled, n_types), matrices=matrices
+            )
+        # splines have the factor already
+        if basis.pooling_factor == 1.0 or self.edges.splines is not None:
+            return rho, maps
+        irreps = self._present(layout.pooled, n_types)
+        factor = torch.tensor(basis.pooling_factor, dtype=self.draft.dtype)
+        scaled = {str(irrep): factor * torch.eye(n).to(factor) for n, irrep in irreps.entries}
+        return rho, [LinearMap(irreps, irreps, scaled), *maps]
+
+    def _present(self, irreps: Irreps, n_types: int) -> Irreps:
+        """Return the channels of the elements present."""
+        n = len(self.present)
+        return Irreps(tuple((n * number, irrep) for number, irrep in irreps.numbered(n_types)))
+
     def _density(
         self, t: int, basis: AtomicBasis, source: RadialSource, h: Tensor
     ) -> tuple[int, LinearMap]:
@@ -121,9 +168,11 @@ class LayerOperations:
         return rho, LinearMap(irreps, pooling.table.irreps_out, matrices, pooling.per_element)
 
     def _message(self, message: Message, a: int, t: int, *, to: int | None) -> int:
-        table = message.product_basis.table
-        weights = message.path_weights
+        table, weights = message.product_basis.table, message.path_weights
         weights = weights[self.present] if message.per_element else weights
+        if table.n_types > 1:
+            table, paths = table.paths_within(self.present.tolist())
+            weights = weights[:, paths]
         to = self.draft.array("owned", table.irreps_out.dim) if to is None else to
         return self.draft.add("polynomial_product", t, [a], [to], table, [weights])
 
@@ -158,6 +207,9 @@ class LayerOperations:
 
     def readout(self, t: int, readout: nn.Module, features: Irreps, h: int) -> int:
         """Add R(h)."""
+        if isinstance(readout, SumReadout):
+            weights = {str(_SCALAR): torch.ones(readout.channels, 1, dtype=self.draft.dtype)}
+            return self._map(LinearMap(features, _ENERGY, weights), h, t)
         if isinstance(readout, LinearReadout):
             weights = {str(_SCALAR): readout.weights * readout.factor}
             return self._map(LinearMap(features, _ENERGY, weights), h, t)

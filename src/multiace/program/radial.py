@@ -101,7 +101,7 @@ def _types(
 
     Pairs with equal radial functions are of one type; the table is None if all are.
     """
-    network = "none" if basis.species_pooling is not None else basis.radial_network.species
+    network = "none" if basis.sums_densities else basis.radial_network.species
     found: dict[object, int] = {}
     pairs: list[tuple[int, int]] = []
     table = torch.empty((len(present), len(present)), dtype=torch.int64)
@@ -118,7 +118,8 @@ def _types(
 
 def _n_functions(basis: AtomicBasis) -> int:
     """Return the number of tabulated functions: R, or u where densities of u are summed."""
-    return basis.radial_network.last.shape[1 if basis.species_pooling is not None else 2]
+    network = basis.radial_network
+    return network.width if basis.sums_densities else network.last.shape[2]
 
 
 def _radial_function(
@@ -131,15 +132,15 @@ def _radial_function(
     network = copy.deepcopy(basis.radial_network).double()
     species, ends = torch.tensor(pair), torch.zeros(1, dtype=torch.int64)
     types = network.edge_types(species, ends, ends + 1)
-    weights = network.weights.detach().numpy()[0 if types is None else int(types[0])]
 
     def hidden(r: Tensor) -> Tensor:
         senders = torch.zeros(len(r), dtype=torch.int64)
         return network(*functions.radial(r, senders, senders + 1, species))
 
     hidden_with_derivatives = with_derivatives(hidden)
-    if basis.species_pooling is not None:
+    if basis.sums_densities:
         return hidden_with_derivatives
+    weights = network.weights.detach().numpy()[0 if types is None else int(types[0])]
 
     def radial(r: Tensor) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         u, slopes, curvatures = hidden_with_derivatives(r)
