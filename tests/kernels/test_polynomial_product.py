@@ -16,7 +16,9 @@ from tests.kernels.comparison import (
 
 from multiace.kernels.cpu.library import KernelLibraryError
 from multiace.kernels.dispatch import REFERENCE
+from multiace.kernels.operations.polynomial_product import PolynomialProduct
 from multiace.kernels.tables import ProductTable
+from multiace.o3.full import TotalDegree
 from multiace.o3.irreps import Irreps
 
 # name -> irreps of A, irreps of the message
@@ -39,10 +41,9 @@ def build(table, correlation, basis):
 
 def build_inputs(table, dtype, species):
     n_nodes, n_elements = (2, 1) if species is None else (len(species), ELEMENTS)
-    channels = table.irreps_in.channels[0]
     return [
         random(n_nodes, table.irreps_in.dim, dtype=dtype),
-        random(n_elements, table.n_weights, channels, dtype=dtype),
+        random(n_elements, table.n_weights, table.lanes, dtype=dtype),
     ]
 
 
@@ -86,6 +87,22 @@ def test_derivatives_of_the_products_are_finite_differences(kernels, basis):
     variables = tuple(tensor.requires_grad_() for tensor in inputs)
     assert torch.autograd.gradcheck(kernel, variables, fast_mode=True)
     assert torch.autograd.gradgradcheck(kernel, variables, fast_mode=True)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("irreps_out", ["1x0e", "2x0e+3x1o"])
+@pytest.mark.parametrize("species", [None, SPECIES, MANY], ids=["shared", "per_element", "many"])
+def test_compiled_products_of_any_channels_are_their_definition(
+    compiled, dtype, irreps_out, species
+):
+    irreps = (Irreps.parse("6x0e+4x1o+2x2e"), Irreps.parse(irreps_out))
+    degree = TotalDegree((3.0, 5.0, 6.0), 1.0)
+    table = ProductTable(*irreps, 3, total_degree=degree, n_types=2)
+    functions = [
+        partial(of(table).to(dtype), species=species)
+        for of in (compiled.polynomial_product, PolynomialProduct)
+    ]
+    assert_same_to_second_order(*functions, build_inputs(table, dtype, species))
 
 
 def test_the_scalar_square_of_a_vector_is_its_length(kernels):

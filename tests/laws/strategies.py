@@ -20,7 +20,6 @@ from multiace.design.spec import (
     PooledMap,
     ProductBasis,
     Radial,
-    RadialMap,
     Readout,
     ReadoutKind,
     SelfConnection,

@@ -44,6 +44,31 @@ FEATURES: dict[str, dict[str, Any]] = {
         "product_basis": {"correlation": 1},
         "update": {"linear": "shared"},
     },
+    "full coupling": {
+        "product_basis": {"correlation": 3, "coupling": "full", "total_degree": [4, 4, 4]},
+        "update": {"linear": "shared"},
+    },
+    "densities": {
+        "embedding": "one_hot",
+        "radial": {"map": {"first": "none", "rest": "linear"}, "hidden": [[6], [5]]},
+        "atomic_basis": {
+            "before_edges": {"first": "none", "rest": "shared"},
+            "after_pooling": {"first": "none", "rest": "shared"},
+        },
+        "product_basis": {
+            "correlation": 2,
+            "coupling": {"first": "full", "rest": "per_channel"},
+            "total_degree": [5, 5],
+        },
+    },
+    "mixed densities": {
+        "layers": 1,
+        "embedding": "one_hot",
+        "radial": {"map": "none", "transform": "agnesi"},
+        "atomic_basis": {"before_edges": "none", "pooling": "density"},
+        "readout": {"kind": "sum"},
+        "features_l_max": 0,
+    },
     "pooled by element": {"product_basis": {"correlation": 2}},
     "pooled by element, pair": {"radial": {"species": "pair"}},
     "pooled by element, sender": {"radial": {"species": "sender", "envelope_on": "weights"}},

@@ -90,6 +90,17 @@ def print_description(console: Console, name: str, found: Description) -> None:
         ("at the cutoff", f"{found.smoothness} (energy)"),
         ("paths", " / ".join(map(str, found.paths_per_layer))),
         ("live paths", " / ".join(map(str, found.live_paths_per_layer))),
+        *(
+            (
+                f"functions, layer {t}",
+                f"{sum(n):,} a centre: {' + '.join(map('{:,}'.format, n))} by order",
+            )
+            for t, n in found.functions.items()
+        ),
+        (
+            "linear in weights",
+            "yes" if found.nonlinear is None else f"no ({found.nonlinear})",
+        ),
         ("parameters", f"{found.parameters:,} (dead paths included)"),
         ("active parameters", f"{found.active_parameters:,}: {parts}"),
         (

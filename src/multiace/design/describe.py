@@ -7,7 +7,7 @@ from typing import Any
 
 from multiace.design.cost import Cost, cost
 from multiace.design.layout import layouts
-from multiace.design.parameters import count_parameters
+from multiace.design.parameters import count_parameters, n_functions
 from multiace.design.spec import PER_LAYER_FIELDS, Design, normal_form
 
 
@@ -23,6 +23,8 @@ class Description:
     | `paths_per_layer`, `live_paths_per_layer` | couplings, and those that reach a readout |
     | `parameters`, `active_parameters` | as papers count, and those that reach a readout |
     | `parts` | part of the model -> active parameters |
+    | `functions` | of layers that couple any channels: layer -> functions B of a centre, by order |
+    | `nonlinear` | field by which the energy is not linear in the weights; None: it is linear |
     | `atomic_limit` | energy of an isolated atom |
     | `smoothness` | continuous derivatives of the energy at the cutoff |
     | `cost` | per atom, for `neighbours` |
@@ -38,6 +40,8 @@ class Description:
     parameters: int
     active_parameters: int
     parts: dict[str, int]
+    functions: dict[int, tuple[int, ...]]
+    nonlinear: str | None
     atomic_limit: str
     smoothness: str
     neighbours: float
@@ -52,6 +56,8 @@ class Description:
             "active_parameters_by_part": self.parts,
             "paths_per_layer": list(self.paths_per_layer),
             "live_paths_per_layer": list(self.live_paths_per_layer),
+            "functions_by_order": {str(t): list(n) for t, n in self.functions.items()},
+            "linear_in_weights": self.nonlinear is None,
             "body_orders": list(self.body_orders),
             "atomic_limit": self.atomic_limit,
             "smoothness": self.smoothness,
@@ -99,6 +105,8 @@ def describe(
         parameters=sum(count_parameters(design, n_elements, prune=False).values()),
         active_parameters=sum(parts.values()),
         parts=parts,
+        functions=_functions(design, n_elements),
+        nonlinear=nonlinear_field(design),
         atomic_limit=atomic_limit(design),
         smoothness="C2" if design.radial.envelope == "polynomial" else "C1",
         neighbours=neighbours,
@@ -109,6 +117,44 @@ def describe(
 def _n_paths(design: Design, n_elements: int, *, prune: bool) -> tuple[int, ...]:
     paths = [len(row.paths) for row in layouts(design, n_elements, prune=prune)]
     return (*paths, *[0] * (design.layers - len(paths)))
+
+
+def _functions(design: Design, n_elements: int) -> dict[int, tuple[int, ...]]:
+    """Count the functions of each order, over all irreps of the message, of the live layers."""
+    return {
+        layer: tuple(map(sum, zip(*n_functions(design, row), strict=True)))
+        for layer, row in enumerate(layouts(design, n_elements), 1)
+        if row.total_degree is not None
+    }
+
+
+def nonlinear_field(design: Design) -> str | None:
+    """Return the first field by which energies are not linear in the weights; None: they are.
+
+    A design that is linear, such as linear ACE, can be fitted in closed form.
+
+    Example:
+        >>> from multiace.presets import mace
+        >>> nonlinear_field(mace())
+        'layers'
+    """
+    linear: dict[str, tuple[Any, ...]] = {
+        "layers": (1,),
+        "embedding": ("one_hot",),
+        "radial.map": ("none",),
+        "radial.hidden": ((),),
+        "radial.trainable": (False,),
+        "atomic_basis.pooling": ("1", "N", "sqrt_N"),
+        "atomic_basis.after_pooling": ("none",),
+        "update.linear": ("none",),
+        "update.nonlinearity": ("none",),
+        "readout.kind": ("sum",),
+        "energy.trainable": (False,),
+    }
+    for path, values in linear.items():
+        if any(value not in values for value in design.per_layer(path)):
+            return path
+    return None
 
 
 def body_orders(design: Design) -> tuple[int | None, ...]:

@@ -56,6 +56,10 @@ class Draft:
         self._shapes.append((rows, width))
         return len(self._shapes) - 1
 
+    def width(self, array: int) -> int:
+        """Return the length of a row of an array."""
+        return self._shapes[array][1]
+
     def add(
         self,
         name: str,

@@ -95,7 +95,7 @@ class LayerOperations:
         weights = basis.density.weights * basis.density.factor
         assert self.edges.basis is not None
         self.draft.add("pooling_density", t, self.edges.basis, [density], constants=[weights])
-        pooled = self.draft.array("owned", layout.pooled.dim)
+        pooled = self.draft.array("owned", self.draft.width(a))
         return self.draft.add("quotient", t, [a, density], [pooled]), maps
 
     def _mix(self, t: int, basis: AtomicBasis, layout: LayerLayout, h: int | Tensor) -> int:
