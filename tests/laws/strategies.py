@@ -118,14 +118,23 @@ def radial(draw: st.DrawFn, layers: int) -> dict[str, Any]:
     hidden = draw(per_layer(st.lists(st.integers(1, 6), max_size=2), layers))
     family = draw(option(Radial, "family"))
     on = draw(option(Radial, "envelope_on"))
-    envelope = draw(option(Radial, "envelope"))
+    envelope, transform = draw(option(Radial, "envelope")), draw(option(Radial, "transform"))
+    if (envelope, transform) == ("two_sided", "agnesi"):
+        transform = draw(st.sampled_from(["none", "normalised_agnesi"]))
+    constants: dict[str, Any] = {}
+    if envelope == "two_sided":
+        constants["two_sided"] = {"inner": draw(st.integers(0, 3)), "outer": draw(st.integers(2, 4))}
+    if transform != "none" and draw(st.booleans()):
+        ends = family != "bessel" and constants.get("two_sided", {"inner": 0})["inner"] >= 2
+        constants[transform] = draw(agnesi() if transform == "agnesi" else normalised_agnesi(ends))
     return {
         "family": family,
         "number": draw(st.integers(1, 6)),
-        "trainable": family != "chebyshev" and draw(st.booleans()),
-        **draw(transform()),
+        "trainable": family in ("bessel", "gaussian") and draw(st.booleans()),
+        "transform": transform,
         "envelope": envelope,
         "envelope_power": draw(st.integers(2, 7)) if envelope == "polynomial" else 6,
+        **constants,
         "envelope_on": on,
         "hidden": hidden,
         "activation": draw(option(Radial, "activation")),
@@ -135,13 +144,18 @@ def radial(draw: st.DrawFn, layers: int) -> dict[str, Any]:
 
 
 @st.composite
-def transform(draw: st.DrawFn) -> dict[str, Any]:
-    """Draw what the basis is evaluated at; constants only where they have an effect."""
-    fields: dict[str, Any] = {"transform": draw(option(Radial, "transform"))}
-    if fields["transform"] == "agnesi" and draw(st.booleans()):
-        q = draw(st.floats(0.5, 2.0))
-        fields["agnesi"] = {"a": draw(st.floats(0.5, 2.0)), "q": q, "p": q + draw(st.floats(1, 4))}
-    return fields
+def agnesi(draw: st.DrawFn) -> dict[str, float]:
+    """Draw the constants of the Agnesi transform."""
+    q = draw(st.floats(0.5, 2.0))
+    return {"a": draw(st.floats(0.5, 2.0)), "q": q, "p": q + draw(st.floats(1, 4))}
+
+
+@st.composite
+def normalised_agnesi(draw: st.DrawFn, ends: bool) -> dict[str, float]:
+    """Draw the constants of the normalised transform, which may `end` at a short distance."""
+    p = draw(st.floats(1.0, 3.0))
+    r_in = draw(st.floats(0.0, 0.7)) if ends else 0.0
+    return {"p": p, "q": p + draw(st.floats(0.5, 2.0)), "r_in": r_in}
 
 
 @st.composite
