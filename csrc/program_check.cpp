@@ -117,7 +117,7 @@ class Check {
 
   int64_t layer_of(int64_t n) const { return arrays_[n].writer ? arrays_[n].writer->layer : kAbsent; }
   bool is_features(int64_t n, int64_t layer) const { return layer >= 1 && p.features[layer - 1] == n; }
-  bool is_of_edges() const { return o_->code <= Code::kSpline; }
+  bool is_of_edges() const { return o_->code <= Code::kSpline || is(Code::kNormalisedAgnesi); }
   bool adds() const { return is(Code::kLinear) || is(Code::kSelect) || is(Code::kEmbedding); }
   bool is(Code code) const { return o_->code == code; }
 

@@ -76,6 +76,22 @@ REFUSED = {
         {"radial": {"envelope": "two_sided", "envelope_power": 5}},
         ["radial.envelope_power is 5", "two_sided has powers of its own", "radial.two_sided"],
     ),
+    "network_of_jacobi_polynomials_without_their_envelope": (
+        {"radial": {"family": "jacobi", "envelope": "two_sided", "envelope_on": "weights"}},
+        ["jacobi with a two_sided envelope on the weights", "thousands", "envelope_on: basis"],
+    ),
+    "density_of_jacobi_polynomials_without_their_envelope": (
+        {
+            "radial": {
+                "family": "jacobi",
+                "envelope": "two_sided",
+                "envelope_on": "weights",
+                "hidden": [],
+            },
+            "atomic_basis": {"pooling": "density"},
+        },
+        ["jacobi with a two_sided envelope on the weights", "no density pooling"],
+    ),
     "two_sided_envelope_of_a_transform_without_end": (
         {"radial": {"envelope": "two_sided", "transform": "agnesi"}},
         ["two_sided with radial.transform: agnesi", "does not vanish", "normalised_agnesi or none"],
@@ -176,6 +192,14 @@ ACCEPTED = {
             "normalised_agnesi": {"r_in": 0.5, "p": 1, "q": 2},
             "envelope": "two_sided",
             "two_sided": {"inner": 2},
+        }
+    },
+    "linear_map_of_jacobi_polynomials_without_their_envelope": {
+        "radial": {
+            "family": "jacobi",
+            "envelope": "two_sided",
+            "envelope_on": "weights",
+            "hidden": [],
         }
     },
     "two_sided_envelope_of_the_distance": {

@@ -121,6 +121,8 @@ def radial(draw: st.DrawFn, layers: int) -> dict[str, Any]:
     envelope, transform = draw(option(Radial, "envelope")), draw(option(Radial, "transform"))
     if (envelope, transform) == ("two_sided", "agnesi"):
         transform = draw(st.sampled_from(["none", "normalised_agnesi"]))
+    if (family, envelope) == ("jacobi", "two_sided") and _has_hidden(hidden):
+        on = "basis"
     constants: dict[str, Any] = {}
     if envelope == "two_sided":
         constants["two_sided"] = {"inner": draw(st.integers(0, 3)), "outer": draw(st.integers(2, 4))}

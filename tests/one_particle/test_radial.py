@@ -163,7 +163,9 @@ def test_normalised_transform_keeps_its_precision_at_short_distances():
     torch.testing.assert_close(single.double(), double, rtol=1e-5, atol=0)
 
 
-@pytest.mark.parametrize(("p", "q"), [(1, 1.2), (1, 8), (1.5, 1.5), (2, 2), (2, 4), (3, 9), (8, 8)])
+@pytest.mark.parametrize(
+    ("p", "q"), [(1.0, 1.2), (1.0, 8.0), (1.5, 1.5), (2.0, 2.0), (2.0, 4.0), (3.0, 9.0), (8.0, 8.0)]
+)
 def test_normalised_transform_is_steepest_at_the_length_of_a_bond(p, q):
     transform = normalised(p, q)
     bonds = covalent_radii[[1, 8]].sum()
@@ -316,8 +318,8 @@ def radial_options():
         try:
             yield Design(layers=1, channels=2, cutoff=CUTOFF, l_max=0, radial=fields)
         except ValidationError:
-            assert bias
-            assert on == "basis" or not hidden
+            without_envelope = (family, envelope, on) == ("jacobi", "two_sided", "weights")
+            assert (bias and (on == "basis" or not hidden)) or (without_envelope and hidden)
 
 
 DESIGNS = list(radial_options())
@@ -328,7 +330,8 @@ DESIGNS = list(radial_options())
 def test_radial_functions_and_their_slope_vanish_at_the_cutoff_in_every_design(envelope, on):
     """A polynomial envelope takes the curvature along."""
     designs = [d for d in DESIGNS if (d.radial.envelope, d.radial.envelope_on) == (envelope, on)]
-    assert len(designs) == {"basis": 24, "weights": 40}[on]
+    of_linear_maps = 8 if (envelope, on) == ("two_sided", "weights") else 0
+    assert len(designs) == {"basis": 24, "weights": 40}[on] - of_linear_maps
     for design in designs:
         model = two_elements(design)
         r = torch.tensor([CUTOFF - 1e-7, CUTOFF, CUTOFF + 0.1], dtype=torch.float64)
@@ -336,7 +339,7 @@ def test_radial_functions_and_their_slope_vanish_at_the_cutoff_in_every_design(e
         value = radial_functions(model, r, biases=1.0)
         assert value.abs().max() < 1e-10
         (slope,) = torch.autograd.grad(value.sum(), r, create_graph=True)
-        assert slope.abs().max() < 1e-5
+        assert slope.abs().max() < 3e-5
         (curvature,) = torch.autograd.grad(slope.sum(), r)
         assert (curvature[1:] == 0).all()
         if envelope == "polynomial":

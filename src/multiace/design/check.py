@@ -74,6 +74,14 @@ def _check_radial(design: Design) -> None:
             "cutoff, where that transform has no fixed value. Set radial.transform: "
             "normalised_agnesi or none."
         )
+    apart = radial.envelope == "two_sided" and radial.envelope_on == "weights"
+    bends = any(design.per_layer("radial.hidden")) or design.atomic_basis.pooling == "density"
+    if radial.family == "jacobi" and apart and bends:
+        raise DesignError(
+            "radial.family: jacobi with a two_sided envelope on the weights: without their "
+            "envelope the polynomials reach thousands, which only a linear map may read. Set "
+            "radial.envelope_on: basis, or radial.hidden: [] and no density pooling."
+        )
     if radial.transform == "normalised_agnesi":
         _check_normalised_agnesi(design)
     if radial.agnesi.p <= radial.agnesi.q:
