@@ -144,7 +144,9 @@ def radial_basis(family, cutoff, envelope, on_basis, distances, argument, consta
                 width = cutoff / len(constants)
                 functions.append(torch.exp(-((x - k) ** 2) / (2 * width**2)))
             elif family == "jacobi":
-                functions.append(jacobi(n - 1, *powers, 1 - 2 * x if falling else 2 * x / cutoff - 1))
+                functions.append(
+                    jacobi(n - 1, *powers, 1 - 2 * x if falling else 2 * x / cutoff - 1)
+                )
             else:
                 functions.append(2**0.5 * torch.cos(n * torch.acos(1 - 2 * x / cutoff)))
         y = r / cutoff

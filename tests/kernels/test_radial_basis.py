@@ -37,9 +37,7 @@ CASES = {  # envelope on the basis, argument given
 def build(kernels, family, envelope, case, n_rows, number=4, dtype=torch.float64, falling=False):
     on_basis, transformed = CASES[case]
     where = "basis" if on_basis else "weights"
-    table = RadialBasisTable(
-        family, number, CUTOFF, Envelope(*ENVELOPES[envelope]), where, falling
-    )
+    table = RadialBasisTable(family, number, CUTOFF, Envelope(*ENVELOPES[envelope]), where, falling)
     module = kernels.radial_basis(table)
     of_family = (family, CUTOFF, ENVELOPES[envelope], on_basis)
     loop = partial(loops.radial_basis, *of_family, falling=falling)

@@ -121,11 +121,14 @@ def radial(draw: st.DrawFn, layers: int) -> dict[str, Any]:
     envelope, transform = draw(option(Radial, "envelope")), draw(option(Radial, "transform"))
     if (envelope, transform) == ("two_sided", "agnesi"):
         transform = draw(st.sampled_from(["none", "normalised_agnesi"]))
-    if (family, envelope) == ("jacobi", "two_sided") and _has_hidden(hidden):
+    if (family, envelope) == ("jacobi", "two_sided") and any(_each(hidden)):
         on = "basis"
     constants: dict[str, Any] = {}
     if envelope == "two_sided":
-        constants["two_sided"] = {"inner": draw(st.integers(0, 3)), "outer": draw(st.integers(2, 4))}
+        constants["two_sided"] = {
+            "inner": draw(st.sampled_from([2, 3, 1, 0])),
+            "outer": draw(st.integers(2, 4)),
+        }
     if transform != "none" and draw(st.booleans()):
         ends = family != "bessel" and constants.get("two_sided", {"inner": 0})["inner"] >= 2
         constants[transform] = draw(agnesi() if transform == "agnesi" else normalised_agnesi(ends))
@@ -140,7 +143,7 @@ def radial(draw: st.DrawFn, layers: int) -> dict[str, Any]:
         "envelope_on": on,
         "hidden": hidden,
         "activation": draw(option(Radial, "activation")),
-        "bias": on == "weights" and _has_hidden(hidden) and draw(st.booleans()),
+        "bias": on == "weights" and hidden != [] and all(_each(hidden)) and draw(st.booleans()),
         "species": draw(per_layer(options(SpeciesDependence), layers)),
     }
 
@@ -156,7 +159,7 @@ def agnesi(draw: st.DrawFn) -> dict[str, float]:
 def normalised_agnesi(draw: st.DrawFn, ends: bool) -> dict[str, float]:
     """Draw the constants of the normalised transform, which may `end` at a short distance."""
     p = draw(st.floats(1.0, 3.0))
-    r_in = draw(st.floats(0.0, 0.7)) if ends else 0.0
+    r_in = draw(st.floats(0.2, 0.7)) if ends else 0.0
     return {"p": p, "q": p + draw(st.floats(0.5, 2.0)), "r_in": r_in}
 
 
@@ -207,7 +210,7 @@ def normalisation(draw: st.DrawFn) -> dict[str, Any]:
 def mostly_without(draw: st.DrawFn, word: str, when: bool, annotation: Any, layers: int) -> Any:
     """Draw words for each layer, seldom with a word that is likely to be refused."""
     words = literals(annotation)
-    if when and draw(st.integers(0, 3)) > 0:
+    if when and draw(st.integers(0, 3)) < 3:
         words.remove(word)
     return draw(per_layer(st.sampled_from(words), layers))
 
@@ -257,7 +260,3 @@ def _has_readout(kinds: Any) -> bool:
 
 def _has_widths_by_l(channels: Any) -> bool:
     return any(isinstance(width, dict) for width in _each(channels))
-
-
-def _has_hidden(hidden: Any) -> bool:
-    return any(bool(widths) for widths in _each(hidden))

@@ -85,7 +85,7 @@ PROMISES = {
     "two-sided": ({"envelope": "two_sided"}, "C1"),
     "two-sided of power 3": ({"envelope": "two_sided", "two_sided": {"outer": 3}}, "C2"),
     "two-sided of a transform": (
-        {"family": "jacobi", "envelope": "two_sided", "transform": "normalised_agnesi"},
+        {"envelope": "two_sided", "transform": "normalised_agnesi"},
         "C1",
     ),
 }

@@ -188,7 +188,9 @@ def test_derivatives_of_the_normalised_transform_are_finite_differences(r_in):
 def test_either_direction_of_a_pair_has_the_same_normalised_transform():
     senders, receivers, species = PAIR
     r = torch.tensor(DISTANCES)
-    there, back = (normalised()(r, *e, species) for e in ((senders, receivers), (receivers, senders)))
+    there, back = (
+        normalised()(r, *e, species) for e in ((senders, receivers), (receivers, senders))
+    )
     assert torch.equal(there, back)
 
 

@@ -102,7 +102,9 @@ def test_a_splined_plan_stays_within_its_bound(name, dtype):
 
 
 @pytest.mark.parametrize("exact", [True, False])
-@pytest.mark.parametrize("name", ["mace", "density", "by pair", "agnesi", "normalised agnesi", "zbl inside"])
+@pytest.mark.parametrize(
+    "name", ["mace", "density", "by pair", "agnesi", "normalised agnesi", "zbl inside"]
+)
 def test_plans_give_the_same_without_pairs(name, exact):
     model = potential(name)
     graph, plan = graph_of(model, STRUCTURES), Plan(model, exact=exact)

@@ -86,7 +86,9 @@ def test_beyond_the_cutoff_there_is_nothing():
     assert not spline.slope(r).any()
 
 
-@pytest.mark.parametrize("name", ["mace", "agnesi", "jacobi", "normalised agnesi", "by pair", "pooled by element"])
+@pytest.mark.parametrize(
+    "name", ["mace", "agnesi", "jacobi", "normalised agnesi", "by pair", "pooled by element"]
+)
 def test_errors_that_a_program_states_hold_for_its_radial_functions(name, rng):
     model = potential(name)
     program = build_program(model, elements=(1, 8), tolerance=1e-5)

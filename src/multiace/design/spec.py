@@ -61,7 +61,8 @@ class NormalisedAgnesi(_Group):
     """y(t) = 1 / (1 + a t^q / (1 + t^(q - p))), t = r / (R_j + R_i), R covalent radii.
 
     x = 2 (y(r) - y(r_in)) / (y(r_c) - y(r_in)) - 1 rises from -1 at r_in to 1 at r_c, most steeply
-    at t = 1 if it were not for r_in and r_c: a = (4 p q - 2 (p + q)) / (p + p^2 + q + q^2).
+    at t = 1, by a = (4 p q - 2 (p + q)) / (p + p^2 + q + q^2). T = r_c (1 + x) / 2 takes the place
+    of r in the radial basis, and in the two-sided envelope.
     """
 
     p: Annotated[float, Field(ge=1.0, allow_inf_nan=False)] = Field(
@@ -80,7 +81,7 @@ class NormalisedAgnesi(_Group):
 
 
 class TwoSided(_Group):
-    """u(x) = ((1 + x) / 2)^inner ((1 - x) / 2)^outer, x = 2 r / r_c - 1 or that of the transform."""
+    """u(x) = ((1 + x) / 2)^inner ((1 - x) / 2)^outer, x = 2 r / r_c - 1, or that of a transform."""
 
     inner: Annotated[int, BeforeValidator(_no_truth), Field(ge=0)] = Field(
         default=2, description="Power at x = -1, where atoms are on top of each other."

@@ -126,9 +126,9 @@ class AgnesiTransform(nn.Module):
 class NormalisedAgnesiTransform(nn.Module):
     """T(r) = r_c (y(r_in) - y(r)) / (y(r_in) - y(r_c)), between 0 and r_c.
 
-    y(r) = 1 / (1 + a t^q / (1 + t^(q - p))), t = r / r_0, r_0 = R_j + R_i the length of a bond, falls
-    as 1 - a t^q near zero and as 1 / a t^p far away. For q >= p >= 1, but not q = p = 1, it is
-    steepest at t = 1, where radial functions then tell distances apart best, with
+    y(r) = 1 / (1 + a t^q / (1 + t^(q - p))), t = r / r_0, falls as 1 - a t^q near zero and as
+    1 / a t^p far away; r_0 = R_j + R_i is the length of a bond. For q >= p >= 1, but not q = p = 1,
+    y is steepest at t = 1, so that radial functions tell distances around a bond apart best, with
 
         a = (4 p q - 2 (p + q)) / (p + p^2 + q + q^2).
 

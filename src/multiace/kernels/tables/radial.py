@@ -87,8 +87,8 @@ class NormalisedAgnesiTable(Table):
 
     @classmethod
     def _read(cls, words: Words) -> NormalisedAgnesiTable:
-        n_elements, numbers = words.integer(), words.numbers(4)
-        return cls(*numbers, tuple(words.numbers(n_elements)))
+        n_elements, (p, q, r_in, cutoff) = words.integer(), words.numbers(4)
+        return cls(p, q, r_in, cutoff, tuple(words.numbers(n_elements)))
 
 
 @dataclass(frozen=True)
