@@ -116,22 +116,26 @@ def designs(draw: st.DrawFn) -> dict[str, Any]:
 def radial(draw: st.DrawFn, layers: int) -> dict[str, Any]:
     """Draw the radial functions; biases and trained bases only where they are accepted."""
     hidden = draw(per_layer(st.lists(st.integers(1, 6), max_size=2), layers))
-    family = draw(option(Radial, "family"))
     on = draw(option(Radial, "envelope_on"))
-    envelope, transform = draw(option(Radial, "envelope")), draw(option(Radial, "transform"))
+    family, envelope, transform = (
+        draw(option(Radial, name)) for name in ("family", "envelope", "transform")
+    )
+    begins = draw(st.integers(0, 5)) == 5  # at a distance, which few combinations may
+    if begins:
+        family = "jacobi" if family == "bessel" else family
+        envelope, transform = "two_sided", "normalised_agnesi"
     if (envelope, transform) == ("two_sided", "agnesi"):
-        transform = draw(st.sampled_from(["none", "normalised_agnesi"]))
+        transform = "none"
     if (family, envelope) == ("jacobi", "two_sided") and any(_each(hidden)):
         on = "basis"
     constants: dict[str, Any] = {}
     if envelope == "two_sided":
-        constants["two_sided"] = {
-            "inner": draw(st.sampled_from([2, 3, 1, 0])),
-            "outer": draw(st.integers(2, 4)),
-        }
-    if transform != "none" and draw(st.booleans()):
-        ends = family != "bessel" and constants.get("two_sided", {"inner": 0})["inner"] >= 2
-        constants[transform] = draw(agnesi() if transform == "agnesi" else normalised_agnesi(ends))
+        inner, outer = draw(st.integers(2 if begins else 0, 3)), draw(st.integers(2, 4))
+        constants["two_sided"] = {"inner": inner, "outer": outer}
+    if transform == "agnesi" and draw(st.booleans()):
+        constants["agnesi"] = draw(agnesi())
+    if transform == "normalised_agnesi":
+        constants["normalised_agnesi"] = draw(normalised_agnesi(begins))
     return {
         "family": family,
         "number": draw(st.integers(1, 6)),
@@ -156,10 +160,10 @@ def agnesi(draw: st.DrawFn) -> dict[str, float]:
 
 
 @st.composite
-def normalised_agnesi(draw: st.DrawFn, ends: bool) -> dict[str, float]:
-    """Draw the constants of the normalised transform, which may `end` at a short distance."""
+def normalised_agnesi(draw: st.DrawFn, begins: bool) -> dict[str, float]:
+    """Draw the constants of the normalised transform, which may begin at a distance."""
     p = draw(st.floats(1.0, 3.0))
-    r_in = draw(st.floats(0.2, 0.7)) if ends else 0.0
+    r_in = draw(st.floats(0.2, 0.7)) if begins else 0.0
     return {"p": p, "q": p + draw(st.floats(0.5, 2.0)), "r_in": r_in}
 
 
