@@ -16,12 +16,15 @@ from multiace.program import build_program, to_bytes
 CSRC = Path(__file__).parents[2] / "csrc"
 READER = ("program.cpp", "program_check.cpp", "tensor_file.cpp")
 EXECUTOR = (
+    "convolution_paths.cpp",
     "executor.cpp",
     "gate.cpp",
+    "gemm.cpp",
     "linear.cpp",
     "polynomial_product.cpp",
     "polynomial_product_pack.cpp",
     "radial_basis.cpp",
+    "radial_network.cpp",
     "threads.cpp",
     "topology.cpp",
 )
