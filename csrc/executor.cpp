@@ -52,6 +52,7 @@ std::unique_ptr<Step<T>> Executor<T>::make_step(const Program::Operation& o) con
   switch (o.code) {
     case Code::kEdgeBasis:
     case Code::kAgnesi:
+    case Code::kNormalisedAgnesi:
     case Code::kRadialBasis:
     case Code::kRadialNetwork:
     case Code::kSpline: return nullptr;  // evaluated with the edges, or by the steps that read them

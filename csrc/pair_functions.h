@@ -20,7 +20,8 @@ class PairFunctions {
 
   explicit PairFunctions(const Program& p) {
     for (const Program::Operation& o : p.operations) {
-      if (o.code == Code::kAgnesi) agnesi_ = &o, transform_ = std::make_unique<Agnesi>(p.tables[o.table].words);
+      if (o.code == Code::kAgnesi || o.code == Code::kNormalisedAgnesi)
+        transformed_ = &o, transform_ = std::make_unique<Transform>(p.tables[o.table].words, o.code);
       if (o.code == Code::kRadialBasis) {
         basis_ = &o;
         constants_ = p.constants[o.constants[0]].numbers<T>();
@@ -42,12 +43,11 @@ class PairFunctions {
     for (const int64_t array : basis_->outputs) make(array);
     for (const auto& network : networks_) make(network->operation.outputs[0]);
     if (!transform_) return;
-    make(agnesi_->outputs[0]);
-    T* ends = transform_->half_sums.resize(top.n_pairs);
+    make(transformed_->outputs[0]);
+    transform_->resize(top.n_pairs);
     for (int64_t p = 0; p < top.n_owned; ++p)
       for (int64_t place = top.first_place[p]; place < top.first_place[p + 1]; ++place)
-        ends[top.pair[place]] = static_cast<T>(
-            0.5 * (transform_->radii[top.species[top.sender[place]]] + transform_->radii[top.species[top.node[p]]]));
+        transform_->bind(top.pair[place], top.species[top.sender[place]], top.species[top.node[p]]);
   }
 
   /// Evaluate the pairs first .. first + n.
@@ -58,10 +58,11 @@ class PairFunctions {
     MultiaceRadialBasis c{};
     c.n_rows = n, c.number = words_[1], c.n_threads = 1;
     c.family = words_[0], c.envelope_power = words_[3], c.envelope_on_basis = words_[4];
+    if (c.family == 3 || c.envelope_power < 0) c.outer = words_[5], c.inner = words_[6], c.falling = words_[7];
     __builtin_memcpy(&c.cutoff, words_ + 2, sizeof(double));
     c.distances = r, c.constants = constants_;
     if (transform_) {
-      const int64_t array = agnesi_->outputs[0];
+      const int64_t array = transformed_->outputs[0];
       T *x = state.value[array].data() + first, *rate = state.slope[array].data() + first;
       transform_->evaluate(r, first, n, x, rate);
       c.argument = x, c.argument_dot = rate;
@@ -90,24 +91,59 @@ class PairFunctions {
     else return multiace_radial_basis_tangent_f64(c);
   }
 
-  /// x = 1 / (1 + a y^q / (1 + y^(q - p))), y = r / r_0, r_0 = (R_j + R_i) / 2.
-  struct Agnesi {
-    double a, q, p;
-    const double* radii;
-    Buffer<T> half_sums;  // r_0 of each pair
-
-    explicit Agnesi(const int64_t* words) {
+  /// With f(r) = a y^far / (1 + y^(far - near)), y = r / r_0, of each pair:
+  /// agnesi, x = 1 / (1 + f(r)), r_0 = (R_j + R_i) / 2;
+  /// normalised_agnesi, x = scale (f(r) - f(r_in)) / (1 + f(r)) in [0, r_c], x(r_c) = r_c, r_0 = R_j + R_i.
+  class Transform {
+   public:
+    Transform(const int64_t* words, Code code) : normalised_(code == Code::kNormalisedAgnesi) {
       const double* numbers = reinterpret_cast<const double*>(words + 1);
-      a = numbers[0], q = numbers[1], p = numbers[2], radii = numbers + 3;
-    }
-    void evaluate(const T* r, int64_t first, int64_t n, T* x, T* rate) const {
-      for (int64_t k = 0; k < n; ++k) {
-        const T y = r[k] / half_sums.data()[first + k];
-        const T g = std::pow(y, static_cast<T>(q - p)), f = static_cast<T>(a) * std::pow(y, static_cast<T>(q)) / (1 + g);
-        x[k] = 1 / (1 + f);
-        rate[k] = -f / ((1 + f) * (1 + f)) * (static_cast<T>(q) - static_cast<T>(q - p) * g / (1 + g)) / r[k];
+      if (normalised_) {
+        far_ = numbers[0], near_ = numbers[1], r_in_ = numbers[2], cutoff_ = numbers[3], radii_ = numbers + 4;
+        a_ = (4 * far_ * near_ - 2 * (far_ + near_)) / (far_ + far_ * far_ + near_ + near_ * near_);
+      } else {
+        a_ = numbers[0], far_ = numbers[1], near_ = numbers[2], radii_ = numbers + 3;
       }
     }
+    void resize(int64_t n_pairs) {
+      r_0_.resize(n_pairs);
+      if (normalised_) f_in_.resize(n_pairs), scale_.resize(n_pairs);
+    }
+    void bind(int64_t pair, int64_t sender, int64_t receiver) {
+      const double sum = radii_[sender] + radii_[receiver], r_0 = normalised_ ? sum : 0.5 * sum;
+      r_0_.data()[pair] = static_cast<T>(r_0);
+      if (!normalised_) return;
+      const auto f = [&](double r) {
+        return a_ * std::pow(r / r_0, far_) / (1 + std::pow(r / r_0, far_ - near_));
+      };
+      const double f_in = f(r_in_), f_c = f(cutoff_);
+      f_in_.data()[pair] = static_cast<T>(f_in);
+      scale_.data()[pair] = static_cast<T>(cutoff_ * (1 + f_c) / (f_c - f_in));
+    }
+    void evaluate(const T* r, int64_t first, int64_t n, T* x, T* rate) const {
+      const T a = static_cast<T>(a_), far = static_cast<T>(far_), step = static_cast<T>(far_ - near_);
+      for (int64_t k = 0; k < n; ++k) {
+        const T y = r[k] / r_0_.data()[first + k];
+        const T g = std::pow(y, step), f = a * std::pow(y, far) / (1 + g);
+        const T slope = f / ((1 + f) * (1 + f)) * (far - step * g / (1 + g)) / r[k];  // of -1 / (1 + f)
+        if (normalised_) {
+          const T f_in = f_in_.data()[first + k], scale = scale_.data()[first + k];
+          const T value = scale * (f - f_in) / (1 + f), most = static_cast<T>(cutoff_);
+          const bool inside = value >= 0 && value <= most;
+          x[k] = std::min(std::max(value, T(0)), most);
+          rate[k] = inside ? scale * (1 + f_in) * slope : T(0);
+        } else {
+          x[k] = 1 / (1 + f);
+          rate[k] = -slope;
+        }
+      }
+    }
+
+   private:
+    bool normalised_;
+    double a_ = 0, far_ = 0, near_ = 0, r_in_ = 0, cutoff_ = 0;
+    const double* radii_ = nullptr;
+    Buffer<T> r_0_, f_in_, scale_;  // of each pair
   };
 
   /// Hidden layers, their matrices packed when the program is opened.
@@ -141,8 +177,8 @@ class PairFunctions {
     }
   };
 
-  const Program::Operation *agnesi_ = nullptr, *basis_ = nullptr;
-  std::unique_ptr<Agnesi> transform_;
+  const Program::Operation *transformed_ = nullptr, *basis_ = nullptr;
+  std::unique_ptr<Transform> transform_;
   const T* constants_ = nullptr;
   const int64_t* words_ = nullptr;
   std::vector<std::unique_ptr<Network>> networks_;

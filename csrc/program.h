@@ -36,7 +36,8 @@ enum class Code : int64_t {
   kGate,
   kNorm,
   kSelect,
-  kRepulsion
+  kRepulsion,
+  kNormalisedAgnesi
 };
 
 struct Program {

@@ -38,7 +38,8 @@ constexpr Form kForms[] = {
     {"pooling_density", "be", "O", 1, false}, {"quotient", "xx", "O", 0, false},
     {"linear", "x", "O", 1, true},            {"polynomial_product", "x", "O", 1, true},
     {"gate", "x", "O", 0, true},              {"norm", "x", "O", 0, true},
-    {"select", "x", "O", 0, true},            {"repulsion", "d", "O", 0, true}};
+    {"select", "x", "O", 0, true},            {"repulsion", "d", "O", 0, true},
+    {"normalised_agnesi", "d", "P", 0, true}};
 
 class Check {
   using Array = Program::Array;
@@ -89,7 +90,7 @@ class Check {
 
   void check_arrays() {
     need(distances_ != kAbsent, "no edge_basis");
-    need(argument_ == kAbsent || basis_ != kAbsent, "an agnesi that no radial_basis reads");
+    need(argument_ == kAbsent || basis_ != kAbsent, "a transformed distance that no radial_basis reads");
     need(p.exact != has_splines_, p.exact ? "splines, but is exact" : "no splines, but is not exact");
     for (int64_t t = 1; t <= p.n_layers; ++t) {
       const int64_t n = p.features[t - 1];
@@ -116,14 +117,14 @@ class Check {
 
   int64_t layer_of(int64_t n) const { return arrays_[n].writer ? arrays_[n].writer->layer : kAbsent; }
   bool is_features(int64_t n, int64_t layer) const { return layer >= 1 && p.features[layer - 1] == n; }
-  bool is_of_edges() const { return o_->code <= Code::kSpline; }
+  bool is_of_edges() const { return o_->code <= Code::kSpline || is(Code::kNormalisedAgnesi); }
   bool adds() const { return is(Code::kLinear) || is(Code::kSelect) || is(Code::kEmbedding); }
   bool is(Code code) const { return o_->code == code; }
 
   void check_operation(const Operation& operation) {
     o_ = &operation;
     where_ = joined("operation ", number_);
-    within("code", static_cast<int64_t>(operation.code), 1, static_cast<int64_t>(Code::kRepulsion));
+    within("code", static_cast<int64_t>(operation.code), 1, static_cast<int64_t>(Code::kNormalisedAgnesi));
     const Form& form = kForms[static_cast<int64_t>(operation.code) - 1];
     where_ = joined("operation ", number_, " (", form.name, ")");
     const bool in_layer_0 = is_of_edges() || (is(Code::kEmbedding) && operation.layer == 0);
@@ -146,7 +147,7 @@ class Check {
     check_table();
     for (size_t k = 0; k < outputs.size(); ++k) check_output(form.outputs[k], outputs[k], of_nodes);
     if (is(Code::kEdgeBasis)) distances_ = first, harmonics_ = outputs[1];
-    if (is(Code::kAgnesi)) argument_ = first;
+    if (is(Code::kAgnesi) || is(Code::kNormalisedAgnesi)) argument_ = first;
     if (is(Code::kRadialBasis)) basis_ = first, envelope_ = outputs[1];
     has_splines_ |= is(Code::kSpline);
   }
@@ -294,7 +295,8 @@ class Check {
     Words w(*this, o_->table < 0 ? Program::Table{nullptr, 0} : p.tables[o_->table]);
     switch (o_->code) {
       case Code::kEdgeBasis: return edge_basis(w);
-      case Code::kAgnesi: return agnesi(w);
+      case Code::kAgnesi: return transform(w, 3);
+      case Code::kNormalisedAgnesi: return transform(w, 4);
       case Code::kRadialBasis: return radial_basis(w);
       case Code::kRadialNetwork: return radial_network(w);
       case Code::kSpline: return spline(w);
@@ -317,17 +319,21 @@ class Check {
     const int64_t l_max = w.integer(0, kMostDegree);
     widths({}, {1, (l_max + 1) * (l_max + 1)});
   }
-  void agnesi(Words& w) const {
-    need(argument_ == kAbsent && basis_ == kAbsent, "an agnesi or radial_basis before it");
-    w.integer(p.n_elements, p.n_elements), w.numbers(3), w.numbers(p.n_elements, true);
+  void transform(Words& w, int64_t n_numbers) const {
+    need(argument_ == kAbsent && basis_ == kAbsent, "a transformed distance or radial_basis before it");
+    w.integer(p.n_elements, p.n_elements), w.numbers(n_numbers), w.numbers(p.n_elements, true);
     widths({}, {1});
   }
   void radial_basis(Words& w) const {
     need(basis_ == kAbsent, "another radial_basis before it");
-    w.integer(0, 2);
-    const int64_t number = w.size();
-    w.numbers(1, true), w.integer(0, kMostPower);
-    const bool on_basis = w.integer(0, 1) == 1;
+    const int64_t family = w.integer(0, 3), number = w.size();
+    w.numbers(1, true);
+    const int64_t power = w.integer(-1, kMostPower);
+    const bool on_basis = w.integer(0, 1) == 1, two_sided = power < 0;
+    if (family == 3 || two_sided) {
+      const int64_t most = two_sided ? kMostPower : 0;
+      w.integer(two_sided ? 2 : 0, most), w.integer(0, most), w.integer(0, 1);
+    }
     need(on_basis == (o_->outputs[1] == kAbsent), "an envelope on the basis and beside it, or nowhere");
     on_basis ? widths({}, {number}) : widths({}, {number, 1});
     shape(0, {number});

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <vector>
 
 #include "elementary.h"
 #include "errors.h"
@@ -24,18 +25,57 @@ struct Jet {
   Vector<T> e, x, xx, k, xk, kk;
 };
 
+/// Of orthonormal Jacobi polynomials: p_n = (scale y - shift) p_{n-1} - before p_{n-2}; p_0 = scale.
+template <class T>
+struct Recursion {
+  T scale, shift, before;
+};
+
+/// b_n in y p_n = b_{n+1} p_{n+1} + a_n p_n + b_n p_{n-1}.
+double off_diagonal(double n, double alpha, double beta) {
+  const double m = 2 * n + alpha + beta;
+  if (n == 1) return std::sqrt(4 * (1 + alpha) * (1 + beta) / (m * m * (m + 1)));  // n + alpha + beta = m - 1 cancels
+  return std::sqrt(4 * n * (n + alpha) * (n + beta) * (n + alpha + beta) / (m * m * (m + 1) * (m - 1)));
+}
+
+template <class T>
+std::vector<Recursion<T>> jacobi_recursion(const MultiaceRadialBasis& c) {
+  const double alpha = 2.0 * static_cast<double>(c.outer), beta = 2.0 * static_cast<double>(c.inner);
+  double binomial = 1;  // alpha + beta over beta
+  for (double k = 1; k <= beta; ++k) binomial *= (alpha + k) / k;
+  std::vector<Recursion<T>> recursion(c.number);
+  recursion[0] = {static_cast<T>(std::sqrt(0.5 * (alpha + beta + 1) * binomial)), T(0), T(0)};
+  double b = 0;
+  for (int64_t n = 1; n < c.number; ++n) {
+    const double m = 2.0 * static_cast<double>(n) + alpha + beta, next = off_diagonal(static_cast<double>(n), alpha, beta);
+    const double a = n == 1 ? (beta - alpha) / m : (beta * beta - alpha * alpha) / (m * (m - 2));
+    recursion[n] = {static_cast<T>(1 / next), static_cast<T>(a / next), static_cast<T>(b / next)};
+    b = next;
+  }
+  return recursion;
+}
+
 /// e_1, e_2, .. of one vector of x, one after the other.
 template <class T>
 class Family {
  public:
-  Family(const MultiaceRadialBasis& c, Vector<T> x)
-      : c_(c), cutoff_(static_cast<T>(c.cutoff)), x_(x), inverse_(T(1) / x), y_(T(1) - x * (T(2) / cutoff_)) {
-    polynomial_[0] = {broadcast(T(1)), zero<T>(), zero<T>()};
-    polynomial_[1] = {y_, broadcast(T(1)), zero<T>()};
+  Family(const MultiaceRadialBasis& c, const Recursion<T>* recursion, Vector<T> x)
+      : c_(c), recursion_(recursion), cutoff_(static_cast<T>(c.cutoff)), x_(x), inverse_(T(1) / x) {
+    if (c.family == 1) {
+      rate_ = T(-2) / cutoff_, y_ = T(1) + x * rate_;
+      polynomial_[0] = {broadcast(T(1)), zero<T>(), zero<T>()};
+      polynomial_[1] = {y_, broadcast(T(1)), zero<T>()};
+    }
+    if (c.family == 3) {
+      rate_ = c.falling ? T(-2) : T(2) / cutoff_, y_ = c.falling ? T(1) + x * rate_ : x * rate_ - T(1);
+      polynomial_[0] = {zero<T>(), zero<T>(), zero<T>()};
+      polynomial_[1] = {broadcast(recursion[0].scale), zero<T>(), zero<T>()};
+    }
   }
 
   Jet<T> function(int64_t n) {
     if (c_.family == 1) return chebyshev(n);
+    if (c_.family == 3) return jacobi(n);
     const T k = static_cast<const T*>(c_.constants)[n];
     return c_.family == 0 ? bessel(k) : gaussian(k);
   }
@@ -77,38 +117,58 @@ class Family {
   Jet<T> chebyshev(int64_t n) {
     if (n > 0) {
       const Polynomial &now = polynomial_[1], &before = polynomial_[0];
-      const Polynomial next{T(2) * y_ * now.value - before.value,
-                            T(2) * (now.value + y_ * now.slope) - before.slope,
-                            T(2) * (T(2) * now.slope + y_ * now.curvature) - before.curvature};
-      polynomial_[0] = now;
-      polynomial_[1] = next;
+      advance({T(2) * y_ * now.value - before.value,
+               T(2) * (now.value + y_ * now.slope) - before.slope,
+               T(2) * (T(2) * now.slope + y_ * now.curvature) - before.curvature});
     }
-    const T scale = static_cast<T>(std::sqrt(2.0)), rate = T(-2) / cutoff_;
+    return of_x(static_cast<T>(std::sqrt(2.0)));
+  }
+
+  Jet<T> jacobi(int64_t n) {
+    if (n > 0) {
+      const Polynomial &now = polynomial_[1], &before = polynomial_[0];
+      const Recursion<T>& by = recursion_[n];
+      const Vector<T> factor = by.scale * y_ - by.shift;
+      advance({factor * now.value - by.before * before.value,
+               by.scale * now.value + factor * now.slope - by.before * before.slope,
+               T(2) * by.scale * now.slope + factor * now.curvature - by.before * before.curvature});
+    }
+    return of_x(T(1));
+  }
+
+  void advance(const Polynomial& next) {
+    polynomial_[0] = polynomial_[1];
+    polynomial_[1] = next;
+  }
+  /// The polynomial of y, times `scale`, as a function of x.
+  Jet<T> of_x(T scale) const {
     const Polynomial& now = polynomial_[1];
-    return {scale * now.value, scale * rate * now.slope, scale * rate * rate * now.curvature, zero<T>(), zero<T>(),
+    return {scale * now.value, scale * rate_ * now.slope, scale * rate_ * rate_ * now.curvature, zero<T>(), zero<T>(),
             zero<T>()};
   }
 
   const MultiaceRadialBasis& c_;
-  T cutoff_;
-  Vector<T> x_, inverse_, y_;
+  const Recursion<T>* recursion_;
+  T cutoff_, rate_ = 0;  // dy/dx
+  Vector<T> x_, inverse_, y_ = zero<T>();
   Polynomial polynomial_[2];
 };
 
-/// u and its derivatives by r.
+/// u and its derivatives by r; the two-sided envelope and its derivatives by x.
 template <class T>
 struct Envelope {
   Vector<T> u, slope, curvature;
 
   Envelope(Vector<T> u, Vector<T> slope, Vector<T> curvature) : u(u), slope(slope), curvature(curvature) {}
-  Envelope(const MultiaceRadialBasis& c, Vector<T> r) {
+  Envelope(const MultiaceRadialBasis& c, Vector<T> r, Vector<T> x) {
     const T rate = static_cast<T>(1.0 / c.cutoff);
-    const Vector<T> x = r * rate;
-    if (c.envelope_power > 0) polynomial(static_cast<int>(c.envelope_power), x < T(1) ? x : zero<T>());
-    else cosine(x);
-    u = x < T(1) ? u : zero<T>();
-    slope = x < T(1) ? slope * rate : zero<T>();
-    curvature = x < T(1) ? curvature * (rate * rate) : zero<T>();
+    const Vector<T> y = r * rate;
+    if (c.envelope_power > 0) polynomial(static_cast<int>(c.envelope_power), y < T(1) ? y : zero<T>());
+    else if (c.envelope_power < 0) two_sided(c, y < T(1) ? x * rate : zero<T>());
+    else cosine(y);
+    u = y < T(1) ? u : zero<T>();
+    slope = y < T(1) ? slope * rate : zero<T>();
+    curvature = y < T(1) ? curvature * (rate * rate) : zero<T>();
   }
 
  private:
@@ -121,6 +181,21 @@ struct Envelope {
     u = T(1) - power * x * x * (a - b * x + c * x * x);
     slope = -(a * T(p)) * power * x * rest * rest;
     curvature = -(a * T(p)) * power * rest * (T(p - 1) * rest - T(2) * x);
+  }
+  void two_sided(const MultiaceRadialBasis& c, Vector<T> s) {
+    const Envelope a = power(s, c.inner), b = power(T(1) - s, c.outer);
+    u = a.u * b.u;
+    slope = a.slope * b.u - a.u * b.slope;
+    curvature = a.curvature * b.u - T(2) * a.slope * b.slope + a.u * b.curvature;
+  }
+  /// s^n and its derivatives by s.
+  static Envelope power(Vector<T> s, int64_t n) {
+    const Vector<T> one = broadcast(T(1)), none = zero<T>();
+    if (n == 0) return {one, none, none};
+    if (n == 1) return {s, one, none};
+    Vector<T> low = one;  // s^(n-2)
+    for (int64_t k = 2; k < n; ++k) low *= s;
+    return {low * s * s, T(n) * low * s, T(n) * T(n - 1) * low};
   }
   void cosine(Vector<T> x) {
     Vector<T> s, c;
@@ -139,8 +214,8 @@ class Block {
   static constexpr bool kPullsBack = P == Pass::kBackward || P == Pass::kDoubleBackward;
 
  public:
-  Block(const MultiaceRadialBasis& c, int64_t first, Scratch& scratch)
-      : c_(c), first_(first), n_(static_cast<int>(std::min<int64_t>(kWidth<T>, c.n_rows - first))) {
+  Block(const MultiaceRadialBasis& c, const Recursion<T>* recursion, int64_t first, Scratch& scratch)
+      : c_(c), recursion_(recursion), first_(first), n_(static_cast<int>(std::min<int64_t>(kWidth<T>, c.n_rows - first))) {
     out_ = scratch.array<Vector<T>>(c.number);
     out_dot_ = scratch.array<Vector<T>>(c.number);
     g_ = scratch.array<Vector<T>>(c.number);
@@ -151,12 +226,14 @@ class Block {
     const Vector<T> r_dot = kTangent ? row(c_.distances_dot, T(P == Pass::kTangent ? 1 : 0)) : zero<T>();
     const Vector<T> x = c_.argument ? row(c_.argument, T(1)) : r;
     const Vector<T> x_dot = !kTangent || c_.argument == nullptr ? r_dot : row(c_.argument_dot, T(0));
-    const Envelope<T> u(c_, r);
+    const Envelope<T> u(c_, r, x);
+    const bool of_argument = c_.envelope_power < 0;  // u is a function of x, not of r
+    const Vector<T> of_u_dot = of_argument ? x_dot : r_dot;
     const Vector<T> one = broadcast(T(1)), none = zero<T>();
     const Envelope<T> factor = c_.envelope_on_basis ? u : Envelope<T>{one, none, none};
     if (kPullsBack) read_cotangent();
-    Vector<T> to_r = zero<T>(), to_x = zero<T>();
-    Family<T> family(c_, x);
+    Vector<T> to_u = zero<T>(), to_x = zero<T>();  // gradients by what u is a function of, and by x
+    Family<T> family(c_, recursion_, x);
     for (int64_t n = 0; n < c_.number; ++n) {
       const Jet<T> e = family.function(n);
       out_[n] = e.e * factor.u;
@@ -164,26 +241,30 @@ class Block {
       const T k_dot = kTangent && c_.constants_dot ? static_cast<const T*>(c_.constants_dot)[n] : T(0);
       if constexpr (kTangent) {
         e_dot = e.x * x_dot + e.k * k_dot;
-        out_dot_[n] = e_dot * factor.u + e.e * (factor.slope * r_dot);
+        out_dot_[n] = e_dot * factor.u + e.e * (factor.slope * of_u_dot);
       }
       if constexpr (P == Pass::kBackward) {
         to_x += g_[n] * e.x * factor.u;
-        to_r += g_[n] * e.e * factor.slope;
+        to_u += g_[n] * e.e * factor.slope;
         add_to_constant(n, g_[n] * e.k * factor.u);
       }
       if constexpr (P == Pass::kDoubleBackward) {
-        const Vector<T> slope_dot = factor.slope * r_dot;
+        const Vector<T> slope_dot = factor.slope * of_u_dot;
         to_x += g_[n] * ((e.xx * x_dot + e.xk * k_dot) * factor.u + e.x * slope_dot);
-        to_r += g_[n] * (e_dot * factor.slope + e.e * (factor.curvature * r_dot));
+        to_u += g_[n] * (e_dot * factor.slope + e.e * (factor.curvature * of_u_dot));
         add_to_constant(n, g_[n] * ((e.xk * x_dot + e.kk * k_dot) * factor.u + e.k * slope_dot));
       }
     }
     if (kPullsBack && !c_.envelope_on_basis && c_.envelope_cotangent)
-      to_r += row(c_.envelope_cotangent, T(0)) * (P == Pass::kBackward ? u.slope : u.curvature * r_dot);
-    write(u, r_dot);
+      to_u += row(c_.envelope_cotangent, T(0)) * (P == Pass::kBackward ? u.slope : u.curvature * of_u_dot);
+    write(u, of_u_dot);
     if constexpr (kPullsBack) {
-      write_row(c_.argument ? to_r : to_r + to_x, c_.distances_gradient);
-      if (c_.argument) write_row(to_x, c_.argument_gradient);
+      if (c_.argument) {
+        write_row(of_argument ? zero<T>() : to_u, c_.distances_gradient);
+        write_row(of_argument ? to_u + to_x : to_x, c_.argument_gradient);
+      } else {
+        write_row(to_u + to_x, c_.distances_gradient);
+      }
     }
   }
 
@@ -210,19 +291,20 @@ class Block {
     if (c_.constants_gradient) static_cast<T*>(c_.constants_gradient)[n] += sum<T>(values);
   }
 
-  void write(const Envelope<T>& u, Vector<T> r_dot) const {
+  void write(const Envelope<T>& u, Vector<T> of_u_dot) const {
     constexpr bool kValues = P == Pass::kForward || P == Pass::kTangent;
     if (kValues) write_columns(out_, c_.basis);
     if (kTangent) write_columns(out_dot_, c_.basis_dot);
     if (c_.envelope_on_basis) return;
     if (kValues) write_row(u.u, c_.envelope);
-    if (kTangent) write_row(u.slope * r_dot, c_.envelope_dot);
+    if (kTangent) write_row(u.slope * of_u_dot, c_.envelope_dot);
   }
   void write_columns(const Vector<T>* columns, void* rows) const {
     if (rows) Lanes<T>::store_columns(columns, c_.number, n_, static_cast<T*>(rows) + first_ * c_.number);
   }
 
   const MultiaceRadialBasis& c_;
+  const Recursion<T>* recursion_;
   int64_t first_;
   int n_;
   Vector<T>*out_, *out_dot_, *g_;
@@ -235,10 +317,12 @@ int run(const MultiaceRadialBasis& c) {
     constexpr int64_t kBlocksOfPart = 32;  // fewer are not worth a thread
     if (c.constants_gradient) std::fill_n(static_cast<T*>(c.constants_gradient), c.number, T(0));
     const int n_threads = c.constants_gradient ? 1 : static_cast<int>(c.n_threads);  // a sum over all rows
+    std::vector<Recursion<T>> recursion;
+    if (c.family == 3) recursion = jacobi_recursion<T>(c);
     parallel_for(n_threads, n_blocks, kBlocksOfPart, [&](int64_t begin, int64_t end) {
       for (int64_t b = begin; b < end; ++b) {
         Scratch scratch;
-        Block<T, P>(c, b * kWidth<T>, scratch).run();
+        Block<T, P>(c, recursion.data(), b * kWidth<T>, scratch).run();
       }
     });
     return kSuccess;

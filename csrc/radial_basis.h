@@ -4,9 +4,9 @@
 // |---|---|---|
 // | r | distances | (rows) |
 // | x | argument | (rows); null: r |
-// | k | constants | (number); not read by the Chebyshev polynomials |
-// | e_n(x) u(r / r_c), or e_n(x) | basis | (rows, number) |
-// | u(r / r_c) | envelope | (rows); only where it is not on the basis |
+// | k | constants | (number); not read by Chebyshev and Jacobi polynomials |
+// | e_n(x) u, or e_n(x) | basis | (rows, number) |
+// | u | envelope | (rows); only where it is not on the basis |
 //
 // e_n and u are those of `RadialBasis` in multiace.kernels.operations.radial_basis.
 #pragma once
@@ -17,9 +17,11 @@ extern "C" {
 
 struct MultiaceRadialBasis {
   int64_t n_rows, number, n_threads;
-  int64_t family;             // 0 Bessel, 1 Chebyshev, 2 Gaussian
-  int64_t envelope_power;     // p of the polynomial; 0: the cosine
+  int64_t family;             // 0 Bessel, 1 Chebyshev, 2 Gaussian, 3 Jacobi
+  int64_t envelope_power;     // p of the polynomial; 0: the cosine, -1: the two-sided envelope
   int64_t envelope_on_basis;  // 1: multiplied, 0: beside
+  int64_t outer, inner;       // powers of the two-sided envelope; 0: another
+  int64_t falling;            // 1: x of the Jacobi polynomials falls from 1 to 0, 0: it rises from 0 to the cutoff
   double cutoff;
   const void *distances, *argument, *constants;
   const void *distances_dot, *argument_dot, *constants_dot;  // null: zero; r dot of `tangent`: one

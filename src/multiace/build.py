@@ -33,7 +33,12 @@ from multiace.model import Model
 from multiace.o3.irreps import Irrep, Irreps
 from multiace.one_particle.basis import EdgeFunctions
 from multiace.one_particle.chemical import ChemicalEmbedding
-from multiace.one_particle.radial import AgnesiTransform, RadialBasis, RadialNetwork
+from multiace.one_particle.radial import (
+    AgnesiTransform,
+    NormalisedAgnesiTransform,
+    RadialBasis,
+    RadialNetwork,
+)
 from multiace.readout import LinearReadout, MLPReadout, SumReadout
 from multiace.repulsion import zbl_table
 
@@ -97,16 +102,26 @@ class _Builder:
             radial.family,
             radial.number,
             cutoff,
-            Envelope(radial.envelope, radial.envelope_power),
+            self._envelope(),
             radial.envelope_on,
+            falling=radial.family == "jacobi" and radial.transform == "agnesi",
             trainable=radial.trainable,
             dtype=self.initial.dtype,
         )
         transform = None
         if radial.transform == "agnesi":
             transform = AgnesiTransform(self.elements, **radial.agnesi.model_dump())
+        elif radial.transform == "normalised_agnesi":
+            constants = radial.normalised_agnesi.model_dump()
+            transform = NormalisedAgnesiTransform(self.elements, cutoff, **constants)
         kernel = self.kernels.edge_basis(EdgeBasisTable(self.design.l_max))
         return EdgeFunctions(kernel, basis, cutoff, transform)
+
+    def _envelope(self) -> Envelope:
+        radial = self.design.radial
+        if radial.envelope == "two_sided":
+            return Envelope("two_sided", radial.two_sided.outer, radial.two_sided.inner)
+        return Envelope(radial.envelope, radial.envelope_power)
 
     def embedding(self) -> ChemicalEmbedding:
         return ChemicalEmbedding(

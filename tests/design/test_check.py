@@ -23,6 +23,79 @@ REFUSED = {
         {"radial": {"family": "chebyshev", "trainable": True}},
         ["radial.trainable", "Chebyshev", "bessel or gaussian"],
     ),
+    "jacobi_polynomials_to_train": (
+        {"radial": {"family": "jacobi", "trainable": True}},
+        ["radial.trainable", "Jacobi", "bessel or gaussian"],
+    ),
+    "constants_of_the_normalised_transform_without_it": (
+        {"radial": {"transform": "agnesi", "normalised_agnesi": {"p": 1.5}}},
+        ["radial.normalised_agnesi has no effect", "transform: agnesi", "normalised_agnesi."],
+    ),
+    "powers_of_the_normalised_transform_in_the_wrong_order": (
+        {"radial": {"transform": "normalised_agnesi", "normalised_agnesi": {"p": 5.0}}},
+        ["radial.normalised_agnesi.q is 4", "at least p = 5", "near zero take q"],
+    ),
+    "a_constant_transform": (
+        {"radial": {"transform": "normalised_agnesi", "normalised_agnesi": {"p": 1, "q": 1}}},
+        ["normalised_agnesi.p and q are both 1", "constant", "larger q"],
+    ),
+    "a_transform_that_begins_beyond_the_cutoff": (
+        {"radial": {"transform": "normalised_agnesi", "normalised_agnesi": {"r_in": 5.0}}},
+        ["radial.normalised_agnesi.r_in is 5", "below cutoff = 5"],
+    ),
+    "a_kink_where_the_transform_begins": (
+        {"radial": {"transform": "normalised_agnesi", "normalised_agnesi": {"r_in": 0.5}}},
+        ["r_in is 0.5", "forces would jump", "two_sided.inner of 2 or more, or r_in to 0"],
+    ),
+    "a_kink_under_an_envelope_with_a_slope": (
+        {
+            "radial": {
+                "transform": "normalised_agnesi",
+                "normalised_agnesi": {"r_in": 0.5},
+                "envelope": "two_sided",
+                "two_sided": {"inner": 1},
+            }
+        },
+        ["r_in is 0.5", "forces would jump", "two_sided.inner of 2 or more"],
+    ),
+    "bessel_functions_of_zero": (
+        {
+            "radial": {
+                "transform": "normalised_agnesi",
+                "normalised_agnesi": {"r_in": 0.5},
+                "envelope": "two_sided",
+            }
+        },
+        ["r_in is 0.5", "at x = 0", "radial.family: jacobi, or r_in: 0"],
+    ),
+    "powers_of_an_envelope_without_it": (
+        {"radial": {"two_sided": {"inner": 1}}},
+        ["radial.two_sided has no effect", "envelope: polynomial", "radial.envelope: two_sided"],
+    ),
+    "power_of_the_polynomial_for_a_two_sided_envelope": (
+        {"radial": {"envelope": "two_sided", "envelope_power": 5}},
+        ["radial.envelope_power is 5", "two_sided has powers of its own", "radial.two_sided"],
+    ),
+    "network_of_jacobi_polynomials_without_their_envelope": (
+        {"radial": {"family": "jacobi", "envelope": "two_sided", "envelope_on": "weights"}},
+        ["jacobi with a two_sided envelope on the weights", "thousands", "envelope_on: basis"],
+    ),
+    "density_of_jacobi_polynomials_without_their_envelope": (
+        {
+            "radial": {
+                "family": "jacobi",
+                "envelope": "two_sided",
+                "envelope_on": "weights",
+                "hidden": [],
+            },
+            "atomic_basis": {"pooling": "density"},
+        },
+        ["jacobi with a two_sided envelope on the weights", "no density pooling"],
+    ),
+    "two_sided_envelope_of_a_transform_without_end": (
+        {"radial": {"envelope": "two_sided", "transform": "agnesi"}},
+        ["two_sided with radial.transform: agnesi", "does not vanish", "normalised_agnesi or none"],
+    ),
     "constants_of_a_transform_without_it": (
         {"radial": {"agnesi": {"a": 1.2}}},
         ["radial.agnesi has no effect", "radial.transform: none", "transform: agnesi"],
@@ -109,6 +182,29 @@ ACCEPTED = {
         "radial": {"bias": True, "envelope_on": "weights", "hidden": [[], [8]]}
     },
     "gaussians_to_train": {"radial": {"family": "gaussian", "trainable": True}},
+    "jacobi_polynomials_of_either_transform": {
+        "radial": {"family": "jacobi", "transform": "agnesi"},
+    },
+    "a_transform_that_begins_at_a_distance": {
+        "radial": {
+            "family": "jacobi",
+            "transform": "normalised_agnesi",
+            "normalised_agnesi": {"r_in": 0.5, "p": 1, "q": 2},
+            "envelope": "two_sided",
+            "two_sided": {"inner": 2},
+        }
+    },
+    "linear_map_of_jacobi_polynomials_without_their_envelope": {
+        "radial": {
+            "family": "jacobi",
+            "envelope": "two_sided",
+            "envelope_on": "weights",
+            "hidden": [],
+        }
+    },
+    "two_sided_envelope_of_the_distance": {
+        "radial": {"envelope": "two_sided", "two_sided": {"inner": 0, "outer": 4}}
+    },
     "gate_after_products_and_a_map": {
         "product_basis": {"correlation": 3},
         "update": {"nonlinearity": "gate", "linear": "shared"},
@@ -164,7 +260,11 @@ def test_accepted_is(name):
         ("radial.number", 0, "greater than or equal to 1"),
         ("radial.envelope_power", 1, "greater than or equal to 2"),
         ("radial.hidden", [0], "greater than or equal to 1"),
-        ("radial.family", "bessle", "'bessel', 'chebyshev' or 'gaussian'"),
+        ("radial.two_sided.outer", 1, "greater than or equal to 2"),
+        ("radial.two_sided.inner", -1, "greater than or equal to 0"),
+        ("radial.normalised_agnesi.p", 0.5, "greater than or equal to 1"),
+        ("radial.normalised_agnesi.r_in", -0.5, "greater than or equal to 0"),
+        ("radial.family", "bessle", "'bessel', 'chebyshev', 'gaussian' or 'jacobi'"),
         ("update.linear", "all", "'none', 'shared' or 'per_element'"),
         ("product_basis.correlation", 5, "less than or equal to 4"),
         ("product_basis.corelation", 2, "Extra inputs are not permitted"),

@@ -55,6 +55,51 @@ def test_presets_have_the_body_orders_and_receptive_fields_of_the_paper(preset, 
     assert facts.receptive_field == field
 
 
+LINEAR_ACE = {
+    "family": "jacobi",
+    "number": 4,
+    "transform": "normalised_agnesi",
+    "normalised_agnesi": {"r_in": 0.5},
+    "envelope": "two_sided",
+    "two_sided": {"inner": 2, "outer": 3},
+}
+
+
+def test_radial_functions_of_linear_ace_are_written_out():
+    facts = describe(Design(layers=1, radial=LINEAR_ACE))
+    assert [equation for _, equation in facts.equations[:4]] == [
+        "T = 5 Å (y(0.5 Å) - y(r)) / (y(0.5 Å) - y(5 Å)), not below 0",
+        "y = 1 / (1 + a x^4 / (1 + x^(4 - 2))), x = r / (R_j + R_i)",
+        "e_n(T(r; z_j, z_i)) = 4 Jacobi polynomials P^(6, 4), two_sided u(T(r; z_j, z_i)/5 Å) on "
+        "the basis",
+        "u(s) = s^2 (1 - s)^3",
+    ]
+    assert facts.smoothness == "C2"
+
+
+@pytest.mark.parametrize(
+    ("radial", "basis", "smoothness"),
+    [
+        ({}, "e_n(r) = 8 bessel functions, polynomial u(r/5 Å) on the basis", "C2"),
+        (
+            {"family": "jacobi", "envelope": "cosine"},
+            "e_n(r) = 8 Legendre polynomials, cosine u(r/5 Å) on the basis",
+            "C1",
+        ),
+        (
+            {"family": "jacobi", "envelope": "two_sided"},
+            "e_n(r) = 8 Jacobi polynomials P^(4, 4), two_sided u(r/5 Å) on the basis",
+            "C1",
+        ),
+    ],
+    ids=["default", "legendre", "jacobi"],
+)
+def test_radial_basis_and_smoothness_are_those_of_the_fields(radial, basis, smoothness):
+    facts = describe(Design(layers=1, radial=radial))
+    assert ("all", basis) in facts.equations
+    assert facts.smoothness == smoothness
+
+
 def test_receptive_field_ends_with_the_last_readout():
     design = Design(layers=4, cutoff=3.0, readout={"kind": ["none", "linear", "none", "none"]})
     assert describe(design).receptive_field == 6.0

@@ -6,6 +6,8 @@ Clebsch-Gordan coefficients and symmetric couplings, which have tests of their o
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -128,7 +130,9 @@ def gate(irreps_in, irreps_out, even, odd, activation_of_gates, x):
     return torch.stack(rows)
 
 
-def radial_basis(family, cutoff, envelope, on_basis, distances, argument, constants):
+def radial_basis(family, cutoff, envelope, on_basis, distances, argument, constants, falling=False):
+    kind, p, *inner = envelope
+    powers = (2 * p, 2 * inner[0]) if kind == "two_sided" else (0, 0)
     rows, beside = [], []
     for e, r in enumerate(distances):
         x = r if argument is None else argument[e]
@@ -139,18 +143,37 @@ def radial_basis(family, cutoff, envelope, on_basis, distances, argument, consta
             elif family == "gaussian":
                 width = cutoff / len(constants)
                 functions.append(torch.exp(-((x - k) ** 2) / (2 * width**2)))
+            elif family == "jacobi":
+                functions.append(
+                    jacobi(n - 1, *powers, 1 - 2 * x if falling else 2 * x / cutoff - 1)
+                )
             else:
                 functions.append(2**0.5 * torch.cos(n * torch.acos(1 - 2 * x / cutoff)))
-        kind, p = envelope
         y = r / cutoff
         u = (1 + torch.cos(torch.pi * y)) / 2
         if kind == "polynomial":
             u = 1 - (p + 1) * (p + 2) / 2 * y**p
             u = u + p * (p + 2) * y ** (p + 1) - p * (p + 1) / 2 * y ** (p + 2)
+        elif kind == "two_sided":
+            u = (x / cutoff) ** inner[0] * (1 - x / cutoff) ** p
         u = u if r < cutoff else 0 * u
         rows.append(torch.stack(functions) * (u if on_basis else 1))
         beside.append(u)
     return torch.stack(rows), torch.stack(beside)
+
+
+def jacobi(n, alpha, beta, y):
+    """Orthonormal together with ((1 - y) / 2)^(alpha / 2) ((1 + y) / 2)^(beta / 2)."""
+    terms = [
+        math.comb(n + alpha, n - s)
+        * math.comb(n + beta, s)
+        * ((y - 1) / 2) ** s
+        * ((y + 1) / 2) ** (n - s)
+        for s in range(n + 1)
+    ]
+    # n! (n + alpha + beta)! / (n + alpha)! (n + beta)!
+    ratio = math.comb(n + alpha + beta, beta) / math.comb(n + beta, beta)
+    return sum(terms) * ((2 * n + alpha + beta + 1) / 2 * ratio) ** 0.5
 
 
 def radial_network(activation, basis, weights, biases, envelope):

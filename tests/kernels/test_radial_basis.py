@@ -17,8 +17,15 @@ from multiace.kernels.dispatch import select_kernels
 from multiace.kernels.tables import RadialBasisTable
 
 CUTOFF = 3.0
-FAMILIES = ["bessel", "chebyshev", "gaussian"]
-ENVELOPES = {"cosine": ("cosine", 0), "square": ("polynomial", 2), "sixth": ("polynomial", 6)}
+FAMILIES = ["bessel", "chebyshev", "gaussian", "jacobi"]
+ENVELOPES = {
+    "cosine": ("cosine", 0),
+    "square": ("polynomial", 2),
+    "sixth": ("polynomial", 6),
+    "two-sided": ("two_sided", 2, 3),
+    "outer": ("two_sided", 4, 0),
+    "linear inside": ("two_sided", 2, 1),
+}
 CASES = {  # envelope on the basis, argument given
     "on_basis": (True, False),
     "beside": (False, False),
@@ -27,13 +34,13 @@ CASES = {  # envelope on the basis, argument given
 }
 
 
-def build(kernels, family, envelope, case, n_rows, number=4, dtype=torch.float64):
+def build(kernels, family, envelope, case, n_rows, number=4, dtype=torch.float64, falling=False):
     on_basis, transformed = CASES[case]
-    kind, power = ENVELOPES[envelope]
     where = "basis" if on_basis else "weights"
-    table = RadialBasisTable(family, number, CUTOFF, Envelope(kind, power), where)
+    table = RadialBasisTable(family, number, CUTOFF, Envelope(*ENVELOPES[envelope]), where, falling)
     module = kernels.radial_basis(table)
-    loop = partial(loops.radial_basis, family, CUTOFF, ENVELOPES[envelope], on_basis)
+    of_family = (family, CUTOFF, ENVELOPES[envelope], on_basis)
+    loop = partial(loops.radial_basis, *of_family, falling=falling)
 
     def of(function):
         def outputs(distances, *rest):
@@ -65,6 +72,27 @@ def test_basis_and_envelope_are_those_of_each_distance_alone(
     assert_same_to_second_order(kernel, loop, inputs)
 
 
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("case", ["on_basis_of_an_argument", "beside_an_argument"])
+def test_jacobi_polynomials_of_an_argument_that_falls_to_zero(kernels, case, dtype):
+    built = build(kernels, "jacobi", "sixth", case, 5, dtype=dtype, falling=True)
+    assert_same_to_second_order(*built)
+
+
+@pytest.mark.parametrize("inner", [0, 2])
+def test_a_two_sided_envelope_is_exactly_zero_from_the_cutoff_on(kernels, inner):
+    """Also where rounding leaves the argument a little below the cutoff."""
+    envelope = Envelope("two_sided", 2, inner)
+    module = kernels.radial_basis(RadialBasisTable("jacobi", 3, CUTOFF, envelope, "basis"))
+    for dtype in DTYPES:
+        r = torch.tensor([CUTOFF, 1.1 * CUTOFF], dtype=dtype).requires_grad_()
+        argument = torch.tensor([CUTOFF * (1 - 1e-6), CUTOFF], dtype=dtype).requires_grad_()
+        found, _ = module(r, argument, torch.ones(3, dtype=dtype))
+        assert not found.any()
+        options = {"materialize_grads": True}
+        assert not any(g.any() for g in torch.autograd.grad(found.sum(), (r, argument), **options))
+
+
 @pytest.mark.parametrize("n_rows", [1, 16, 19, 67])
 @pytest.mark.parametrize("number", [1, 8, 19])
 def test_any_number_of_distances_and_functions(kernels, n_rows, number):
@@ -74,11 +102,12 @@ def test_any_number_of_distances_and_functions(kernels, n_rows, number):
 
 
 @pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("envelope", ["sixth", "two-sided"])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_third_derivatives_are_those_of_the_definition(compiled, family, case):
+def test_third_derivatives_are_those_of_the_definition(compiled, family, envelope, case):
     reference = select_kernels("reference")
-    kernel, _, inputs = build(compiled, family, "sixth", case, 5)
-    definition, _, _ = build(reference, family, "sixth", case, 5)
+    kernel, _, inputs = build(compiled, family, envelope, case, 5)
+    definition, _, _ = build(reference, family, envelope, case, 5)
     assert_same_to_order(3, kernel, definition, inputs)
 
 
@@ -89,9 +118,10 @@ def test_inputs_that_are_not_contiguous(kernels, case):
 
 
 @pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("envelope", ["sixth", "two-sided"])
 @pytest.mark.parametrize("family", FAMILIES)
-def test_derivatives_are_finite_differences(kernels, family, case):
-    kernel, _, inputs = build(kernels, family, "sixth", case, 5)
+def test_derivatives_are_finite_differences(kernels, family, envelope, case):
+    kernel, _, inputs = build(kernels, family, envelope, case, 5)
     variables = tuple(x.requires_grad_() for x in inputs)
     assert torch.autograd.gradcheck(kernel, variables, fast_mode=True)
     assert torch.autograd.gradgradcheck(kernel, variables, fast_mode=True)

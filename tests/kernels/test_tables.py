@@ -19,6 +19,7 @@ from multiace.kernels.tables import (
     EdgeBasisTable,
     GateTable,
     LinearTable,
+    NormalisedAgnesiTable,
     NormTable,
     ProductTable,
     RadialBasisTable,
@@ -128,6 +129,10 @@ TABLES = [
     AgnesiTable(1.0, 0.9, 4.6, (0.31, 0.76)),
     RadialBasisTable("bessel", 8, 5.0, Envelope("polynomial", 6), "weights"),
     RadialBasisTable("gaussian", 5, 4.2, Envelope("cosine"), "basis"),
+    RadialBasisTable("jacobi", 5, 4.2, Envelope("cosine"), "basis", falling=True),
+    RadialBasisTable("jacobi", 5, 4.2, Envelope("two_sided", 3, 0), "weights"),
+    RadialBasisTable("bessel", 8, 5.0, Envelope("two_sided", 2, 1), "basis"),
+    NormalisedAgnesiTable(2.0, 4.0, 0.5, 4.2, (0.31, 0.76)),
     RadialNetworkTable((8, 64, 16), SILU),
     RadialNetworkTable((8,), TANH),
     SplineTable(300, 0.0167, 96),
@@ -193,6 +198,16 @@ def test_words_of_another_table_are_refused():
 
 def words(table, n, first=0):
     return table.encoding[1 + first : 1 + first + n].tolist()
+
+
+def test_words_of_a_radial_basis_are_what_they_were_before_the_two_sided_envelope():
+    table = RadialBasisTable("gaussian", 5, 4.2, Envelope("cosine"), "basis")
+    assert table.encoding.tolist() == [5159226257295686482, 2, 5, 4616414798036126925, 0, 1]
+    cutoff = np.float64(4.2).view(np.int64).item()
+    jacobi = RadialBasisTable("jacobi", 5, 4.2, Envelope("polynomial", 6), "basis", falling=True)
+    assert words(jacobi, 8) == [3, 5, cutoff, 6, 1, 0, 0, 1]
+    two_sided = RadialBasisTable("bessel", 5, 4.2, Envelope("two_sided", 3, 2), "weights")
+    assert words(two_sided, 8) == [0, 5, cutoff, -1, 0, 3, 2, 0]
 
 
 def test_words_of_a_convolution_are_its_paths_and_couplings():

@@ -146,32 +146,55 @@ def radial_map(draw: st.DrawFn, layers: int, embedding: str) -> Any:
 def radial(draw: st.DrawFn, layers: int) -> dict[str, Any]:
     """Draw the radial functions; biases and trained bases only where they are accepted."""
     hidden = draw(per_layer(st.lists(st.integers(1, 6), max_size=2), layers))
-    family = draw(option(Radial, "family"))
     on = draw(option(Radial, "envelope_on"))
-    envelope = draw(option(Radial, "envelope"))
+    family, envelope, transform = (
+        draw(option(Radial, name)) for name in ("family", "envelope", "transform")
+    )
+    begins = draw(st.integers(0, 5)) == 5  # at a distance, which few combinations may
+    if begins:
+        family = "jacobi" if family == "bessel" else family
+        envelope, transform = "two_sided", "normalised_agnesi"
+    if (envelope, transform) == ("two_sided", "agnesi"):
+        transform = "none"
+    if (family, envelope) == ("jacobi", "two_sided") and any(_each(hidden)):
+        on = "basis"
+    constants: dict[str, Any] = {}
+    if envelope == "two_sided":
+        inner, outer = draw(st.integers(2 if begins else 0, 3)), draw(st.integers(2, 4))
+        constants["two_sided"] = {"inner": inner, "outer": outer}
+    if transform == "agnesi" and draw(st.booleans()):
+        constants["agnesi"] = draw(agnesi())
+    if transform == "normalised_agnesi":
+        constants["normalised_agnesi"] = draw(normalised_agnesi(begins))
     return {
         "family": family,
         "number": draw(st.integers(1, 6)),
-        "trainable": family != "chebyshev" and draw(st.booleans()),
-        **draw(transform()),
+        "trainable": family in ("bessel", "gaussian") and draw(st.booleans()),
+        "transform": transform,
         "envelope": envelope,
         "envelope_power": draw(st.integers(2, 7)) if envelope == "polynomial" else 6,
+        **constants,
         "envelope_on": on,
         "hidden": hidden,
         "activation": draw(option(Radial, "activation")),
-        "bias": on == "weights" and _has_hidden(hidden) and draw(st.booleans()),
+        "bias": on == "weights" and hidden != [] and all(_each(hidden)) and draw(st.booleans()),
         "species": draw(per_layer(options(SpeciesDependence), layers)),
     }
 
 
 @st.composite
-def transform(draw: st.DrawFn) -> dict[str, Any]:
-    """Draw what the basis is evaluated at; constants only where they have an effect."""
-    fields: dict[str, Any] = {"transform": draw(option(Radial, "transform"))}
-    if fields["transform"] == "agnesi" and draw(st.booleans()):
-        q = draw(st.floats(0.5, 2.0))
-        fields["agnesi"] = {"a": draw(st.floats(0.5, 2.0)), "q": q, "p": q + draw(st.floats(1, 4))}
-    return fields
+def agnesi(draw: st.DrawFn) -> dict[str, float]:
+    """Draw the constants of the Agnesi transform."""
+    q = draw(st.floats(0.5, 2.0))
+    return {"a": draw(st.floats(0.5, 2.0)), "q": q, "p": q + draw(st.floats(1, 4))}
+
+
+@st.composite
+def normalised_agnesi(draw: st.DrawFn, begins: bool) -> dict[str, float]:
+    """Draw the constants of the normalised transform, which may begin at a distance."""
+    p = draw(st.floats(1.0, 3.0))
+    r_in = draw(st.floats(0.2, 0.7)) if begins else 0.0
+    return {"p": p, "q": p + draw(st.floats(0.5, 2.0)), "r_in": r_in}
 
 
 @st.composite
@@ -281,7 +304,3 @@ def _has_readout(kinds: Any) -> bool:
 
 def _has_widths_by_l(channels: Any) -> bool:
     return any(isinstance(width, dict) for width in _each(channels))
-
-
-def _has_hidden(hidden: Any) -> bool:
-    return any(bool(widths) for widths in _each(hidden))

@@ -39,7 +39,7 @@ from multiace.o3.rotation import random_rotation
 from multiace.potential import Potential
 from multiace.presets import PRESETS
 
-ENERGY = 1e-10  # eV/atom
+ENERGY = 2e-10  # eV/atom, of up to 1e4 eV where random designs meet dense crystals
 FORCES = 1e-9  # eV/Å
 STRESS = 1e-9  # eV/Å^3
 FAR_AWAY = 1e4  # Å: positions keep 12 digits after the point

@@ -9,7 +9,7 @@ import torch
 from ase.data import covalent_radii
 from pydantic import ValidationError
 from scipy.integrate import quad
-from scipy.special import eval_chebyt
+from scipy.special import eval_chebyt, eval_legendre, roots_legendre
 
 from multiace.activation import Activation
 from multiace.build import build_model
@@ -17,12 +17,17 @@ from multiace.design import Design, Statistics
 from multiace.envelope import Envelope
 from multiace.initialisation import Initialisation
 from multiace.kernels.dispatch import REFERENCE, select_kernels
-from multiace.one_particle.radial import AgnesiTransform, RadialBasis, RadialNetwork
+from multiace.one_particle.radial import (
+    AgnesiTransform,
+    NormalisedAgnesiTransform,
+    RadialBasis,
+    RadialNetwork,
+)
 
 CUTOFF = 4.5
 NUMBER = 5
 TOLERANCE = {torch.float32: 2e-6, torch.float64: 1e-13}
-FAMILIES = ["bessel", "chebyshev", "gaussian"]
+FAMILIES = ["bessel", "chebyshev", "gaussian", "jacobi"]
 TRAINABLE = ["bessel", "gaussian"]
 DISTANCES = np.array([0.3, 1.0, 2.345, 4.4999])
 
@@ -45,6 +50,8 @@ def closed_form(family, n, r, number=NUMBER):
         return math.sqrt(2 / CUTOFF) * np.sin(n * np.pi * r / CUTOFF) / r
     if family == "chebyshev":
         return math.sqrt(2) * eval_chebyt(n, 1 - 2 * r / CUTOFF)
+    if family == "jacobi":
+        return math.sqrt(n - 0.5) * eval_legendre(n - 1, 2 * r / CUTOFF - 1)
     centre = (n - 1) * CUTOFF / (number - 1)
     return np.exp(-((r - centre) ** 2) / (2 * (CUTOFF / number) ** 2))
 
@@ -79,6 +86,16 @@ def test_chebyshev_polynomials_are_orthonormal_under_their_weight():
     np.testing.assert_allclose(values.T @ values / 64, np.eye(NUMBER), atol=1e-12)
 
 
+@pytest.mark.parametrize(("inner", "outer"), [(2, 2), (0, 2), (1, 4), (7, 3)])
+def test_jacobi_polynomials_are_orthonormal_with_their_two_sided_envelope(inner, outer):
+    y, weights = roots_legendre(64)
+    envelope = Envelope("two_sided", outer, inner)
+    options = {"trainable": False, "dtype": torch.float64}
+    basis = RadialBasis(REFERENCE, "jacobi", 12, CUTOFF, envelope, "basis", **options)
+    values = basis(torch.from_numpy(CUTOFF * (1 + y) / 2))[0].numpy()
+    np.testing.assert_allclose(values.T * weights @ values, np.eye(12), atol=1e-11)
+
+
 @pytest.mark.parametrize("family", FAMILIES)
 def test_derivatives_of_the_basis_are_finite_differences(family):
     r = torch.tensor(DISTANCES, requires_grad=True)
@@ -108,9 +125,86 @@ def test_derivatives_of_the_agnesi_transform_are_finite_differences():
     assert torch.autograd.gradgradcheck(lambda r: transform(r, *PAIR), r)
 
 
-def test_an_element_without_covalent_radius_has_no_transform():
+def normalised(p=2.0, q=4.0, r_in=0.0):
+    return NormalisedAgnesiTransform((1, 8), CUTOFF, p=p, q=q, r_in=r_in)
+
+
+@pytest.mark.parametrize("r_in", [0.0, 0.8])
+@pytest.mark.parametrize(("p", "q"), [(2.0, 4.0), (1.0, 1.5), (3.0, 3.0)])
+def test_normalised_transform_is_its_closed_form_with_radii_of_ase(p, q, r_in):
+    found = normalised(p, q, r_in)(torch.tensor(DISTANCES), *PAIR)
+    radii = covalent_radii[[1, 8]]
+    a = (-2 * q + p * (-2 + 4 * q)) / (p + p**2 + q + q**2)
+    for k, distance in enumerate(DISTANCES):
+        bond = radii[PAIR[0][k]] + radii[PAIR[1][k]]
+
+        def y(r, bond=bond):
+            return 1 / (1 + a * (r / bond) ** q / (1 + (r / bond) ** (q - p)))
+
+        x = -1 + 2 * (y(distance) - y(r_in)) / (y(CUTOFF) - y(r_in))
+        assert 2 * found[k].item() / CUTOFF - 1 == pytest.approx(max(-1, x), rel=1e-12)
+
+
+def test_normalised_transform_ends_at_the_cutoff_and_is_flat_below_its_beginning():
+    r = torch.tensor([0.1, 0.7999, CUTOFF, CUTOFF + 1.0], dtype=torch.float64, requires_grad=True)
+    found = normalised(r_in=0.8)(r, *PAIR)
+    torch.testing.assert_close(found.detach(), torch.tensor([0.0, 0.0, CUTOFF, CUTOFF]).double())
+    assert not found[:2].any()
+    assert found.max() <= CUTOFF
+    (slopes,) = torch.autograd.grad(found.sum(), r)
+    assert not slopes[[0, 1, 3]].any()
+
+
+def test_normalised_transform_keeps_its_precision_at_short_distances():
+    r = torch.tensor([1e-3, 1e-2], dtype=torch.float64)
+    ends = (PAIR[0][:2], PAIR[1][:2], PAIR[2])
+    double = normalised()(r, *ends)
+    single = normalised().float()(r.float(), *ends)
+    torch.testing.assert_close(single.double(), double, rtol=1e-5, atol=0)
+
+
+@pytest.mark.parametrize(
+    ("p", "q"), [(1.0, 1.2), (1.0, 8.0), (1.5, 1.5), (2.0, 2.0), (2.0, 4.0), (3.0, 9.0), (8.0, 8.0)]
+)
+def test_normalised_transform_is_steepest_at_the_length_of_a_bond(p, q):
+    transform = normalised(p, q)
+    bonds = covalent_radii[[1, 8]].sum()
+    t = torch.linspace(0.01, CUTOFF / bonds, 20001, dtype=torch.float64, requires_grad=True)
+    n = len(t)
+    ends = torch.zeros(n, dtype=torch.int64), torch.ones(n, dtype=torch.int64), PAIR[2]
+    (slopes,) = torch.autograd.grad(transform(bonds * t, *ends).sum(), t)
+    assert (slopes > 0).all()
+    assert t[slopes.argmax()].item() == pytest.approx(1.0, abs=2e-3)
+
+
+@pytest.mark.parametrize("r_in", [0.0, 0.8])
+def test_derivatives_of_the_normalised_transform_are_finite_differences(r_in):
+    transform = normalised(r_in=r_in)
+    r = torch.tensor(DISTANCES, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda r: transform(r, *PAIR), r)
+    assert torch.autograd.gradgradcheck(lambda r: transform(r, *PAIR), r)
+
+
+def test_either_direction_of_a_pair_has_the_same_normalised_transform():
+    senders, receivers, species = PAIR
+    r = torch.tensor(DISTANCES)
+    there, back = (
+        normalised()(r, *e, species) for e in ((senders, receivers), (receivers, senders))
+    )
+    assert torch.equal(there, back)
+
+
+@pytest.mark.parametrize(
+    "build_transform",
+    [
+        lambda elements: AgnesiTransform(elements, **TRANSFORM),
+        lambda elements: NormalisedAgnesiTransform(elements, CUTOFF, p=2.0, q=4.0, r_in=0.0),
+    ],
+    ids=["agnesi", "normalised"],
+)
+def test_an_element_without_covalent_radius_has_no_transform(build_transform):
     with pytest.raises(ValueError, match="none is known for Bk. Set radial.transform: none"):
-        AgnesiTransform((1, 97), **TRANSFORM)
+        build_transform((1, 97))
 
 
 @pytest.mark.parametrize("family", TRAINABLE)
@@ -209,7 +303,7 @@ def radial_options():
     """Every combination of what shapes R(r), of those a Design accepts."""
     for family, envelope, on, hidden, bias, activation in itertools.product(
         FAMILIES,
-        ["polynomial", "cosine"],
+        ["polynomial", "cosine", "two_sided"],
         ["basis", "weights"],
         [[], [6], [6, 5]],
         [False, True],
@@ -226,19 +320,20 @@ def radial_options():
         try:
             yield Design(layers=1, channels=2, cutoff=CUTOFF, l_max=0, radial=fields)
         except ValidationError:
-            assert bias
-            assert on == "basis" or not hidden
+            without_envelope = (family, envelope, on) == ("jacobi", "two_sided", "weights")
+            assert (bias and (on == "basis" or not hidden)) or (without_envelope and hidden)
 
 
 DESIGNS = list(radial_options())
 
 
-@pytest.mark.parametrize("envelope", ["polynomial", "cosine"])
+@pytest.mark.parametrize("envelope", ["polynomial", "cosine", "two_sided"])
 @pytest.mark.parametrize("on", ["basis", "weights"])
 def test_radial_functions_and_their_slope_vanish_at_the_cutoff_in_every_design(envelope, on):
     """A polynomial envelope takes the curvature along."""
     designs = [d for d in DESIGNS if (d.radial.envelope, d.radial.envelope_on) == (envelope, on)]
-    assert len(designs) == {"basis": 18, "weights": 30}[on]
+    of_linear_maps = 8 if (envelope, on) == ("two_sided", "weights") else 0
+    assert len(designs) == {"basis": 24, "weights": 40}[on] - of_linear_maps
     for design in designs:
         model = two_elements(design)
         r = torch.tensor([CUTOFF - 1e-7, CUTOFF, CUTOFF + 0.1], dtype=torch.float64)
@@ -246,7 +341,7 @@ def test_radial_functions_and_their_slope_vanish_at_the_cutoff_in_every_design(e
         value = radial_functions(model, r, biases=1.0)
         assert value.abs().max() < 1e-10
         (slope,) = torch.autograd.grad(value.sum(), r, create_graph=True)
-        assert slope.abs().max() < 1e-5
+        assert slope.abs().max() < 3e-5
         (curvature,) = torch.autograd.grad(slope.sum(), r)
         assert (curvature[1:] == 0).all()
         if envelope == "polynomial":

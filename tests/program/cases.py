@@ -28,6 +28,25 @@ FEATURES: dict[str, dict[str, Any]] = {
     "zbl inside": {"energy": {"zbl": "inside", "scale": "rms_forces"}},
     "density": {"atomic_basis": {"pooling": "density"}},
     "agnesi": {"radial": {"transform": "agnesi"}},
+    "jacobi": {
+        "radial": {
+            "family": "jacobi",
+            "envelope": "two_sided",
+            "envelope_on": "weights",
+            "hidden": [],
+        }
+    },
+    "jacobi of agnesi": {"radial": {"family": "jacobi", "transform": "agnesi"}},
+    "normalised agnesi": {
+        "radial": {
+            "family": "jacobi",
+            "transform": "normalised_agnesi",
+            "normalised_agnesi": {"r_in": 0.4},
+            "envelope": "two_sided",
+            "two_sided": {"inner": 3, "outer": 2},
+        }
+    },
+    "bessel of normalised agnesi": {"radial": {"transform": "normalised_agnesi"}},
     "norm": {"update": {"nonlinearity": "norm"}},
     "gate": {"update": {"nonlinearity": "gate", "linear": "shared"}},
     "identity self-connection": {"update": {"self_connection": "identity"}},

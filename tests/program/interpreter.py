@@ -72,6 +72,18 @@ class Interpreter:
         x = r[edge, 0] / (0.5 * (radii[self.senders[edge]] + radii[self.receivers[edge]]))
         return ((1 / (1 + t.a * x**t.q / (1 + x ** (t.q - t.p))))[:, None],)
 
+    def normalised_agnesi(self, operation, r):
+        t, edge = operation.table, self.pairs.edge
+        radii = r.new_tensor(t.radii)[self.species]
+        bond = radii[self.senders[edge]] + radii[self.receivers[edge]]
+
+        def y(r):
+            return 1 / (1 + t.a * (r / bond) ** t.q / (1 + (r / bond) ** (t.q - t.p)))
+
+        r = r[edge, 0]
+        x = t.cutoff * (y(t.r_in) - y(r)) / (y(t.r_in) - y(t.cutoff))
+        return (x.clamp(0.0, t.cutoff)[:, None],)
+
     def radial_basis(self, operation, r, argument, constants):
         x = None if argument is None else argument[:, 0]
         module = REFERENCE.radial_basis(operation.table)

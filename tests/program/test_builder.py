@@ -73,7 +73,7 @@ def test_a_splined_program_stays_within_its_bound(name):
 
 
 @pytest.mark.parametrize(
-    "name", ["mace", "density", "by pair", "agnesi", "pooled by element, pair"]
+    "name", ["mace", "density", "by pair", "agnesi", "normalised agnesi", "pooled by element, pair"]
 )
 def test_programs_give_the_same_without_pairs(name):
     model = potential(name)

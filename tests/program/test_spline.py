@@ -67,11 +67,16 @@ def test_errors_shrink_as_powers_of_the_width():
         assert coarse.slope_error / fine.slope_error == pytest.approx(32, rel=0.2)
 
 
-def test_a_curvature_that_jumps_at_the_cutoff_is_that_inside():
-    envelope = with_derivatives(lambda r: Envelope("cosine")(r[:, None] / CUTOFF))
-    spline = fit_spline(envelope, CUTOFF, start=0.5, tolerance=1e-8)
+@pytest.mark.parametrize(
+    ("envelope", "curvature"),
+    [(Envelope("cosine"), np.pi**2 / 2), (Envelope("two_sided", 2, 3), 2.0)],
+    ids=["cosine", "two-sided"],
+)
+def test_a_curvature_that_jumps_at_the_cutoff_is_that_inside(envelope, curvature):
+    functions = with_derivatives(lambda r: envelope(r[:, None] / CUTOFF))
+    spline = fit_spline(functions, CUTOFF, start=0.5, tolerance=1e-8)
     assert spline.n_intervals <= 64
-    assert spline.table[-2] == pytest.approx((spline.width * np.pi / CUTOFF) ** 2 / 2)
+    assert spline.table[-2] == pytest.approx(curvature * (spline.width / CUTOFF) ** 2)
 
 
 def test_beyond_the_cutoff_there_is_nothing():
@@ -81,7 +86,9 @@ def test_beyond_the_cutoff_there_is_nothing():
     assert not spline.slope(r).any()
 
 
-@pytest.mark.parametrize("name", ["mace", "nequip", "agnesi", "by pair", "pooled by element"])
+@pytest.mark.parametrize(
+    "name", ["mace", "agnesi", "jacobi", "normalised agnesi", "by pair", "pooled by element"]
+)
 def test_errors_that_a_program_states_hold_for_its_radial_functions(name, rng):
     model = potential(name)
     program = build_program(model, elements=(1, 8), tolerance=1e-5)

@@ -53,11 +53,39 @@ def _check_radial(design: Design) -> None:
             f"radial.envelope_power is {radial.envelope_power}, but radial.envelope: cosine has "
             f"no power. Leave it at {power}, the default, or use radial.envelope: polynomial."
         )
-    if radial.transform == "none" and radial.agnesi != type(radial.agnesi)():
+    if radial.envelope == "two_sided" and radial.envelope_power != power:
         raise DesignError(
-            "radial.agnesi has no effect with radial.transform: none. Leave it out, or set "
-            "radial.transform: agnesi."
+            f"radial.envelope_power is {radial.envelope_power}, but radial.envelope: two_sided has "
+            f"powers of its own. Leave it at {power}, the default, and set radial.two_sided."
         )
+    chosen = (
+        ("two_sided", "envelope", radial.envelope),
+        ("agnesi", "transform", radial.transform),
+        ("normalised_agnesi", "transform", radial.transform),
+    )
+    for group, field, value in chosen:
+        constants = getattr(radial, group)
+        if value != group and constants != type(constants)():
+            raise DesignError(
+                f"radial.{group} has no effect with radial.{field}: {value}. Leave it out, or set "
+                f"radial.{field}: {group}."
+            )
+    if radial.envelope == "two_sided" and radial.transform == "agnesi":
+        raise DesignError(
+            "radial.envelope: two_sided with radial.transform: agnesi does not vanish at the "
+            "cutoff, where that transform has no fixed value. Set radial.transform: "
+            "normalised_agnesi or none."
+        )
+    apart = radial.envelope == "two_sided" and radial.envelope_on == "weights"
+    bends = any(design.per_layer("radial.hidden")) or design.atomic_basis.pooling == "density"
+    if radial.family == "jacobi" and apart and bends:
+        raise DesignError(
+            "radial.family: jacobi with a two_sided envelope on the weights: without their "
+            "envelope the polynomials reach thousands, which only a linear map may read. Set "
+            "radial.envelope_on: basis, or radial.hidden: [] and no density pooling."
+        )
+    if radial.transform == "normalised_agnesi":
+        _check_normalised_agnesi(design)
     if radial.agnesi.p <= radial.agnesi.q:
         raise DesignError(
             f"radial.agnesi.p is {radial.agnesi.p:g}, but it must be above q = "
@@ -73,10 +101,42 @@ def _check_radial(design: Design) -> None:
             "radial.bias has no effect without hidden layers (radial.hidden: []). "
             "Leave it out, or give hidden layers."
         )
-    if radial.trainable and radial.family == "chebyshev":
+    if radial.trainable and radial.family in ("chebyshev", "jacobi"):
         raise DesignError(
-            "radial.trainable: Chebyshev polynomials have nothing to train. "
+            f"radial.trainable: {radial.family.capitalize()} polynomials have nothing to train. "
             "Use radial.family: bessel or gaussian, or radial.trainable: false."
+        )
+
+
+def _check_normalised_agnesi(design: Design) -> None:
+    radial, constants = design.radial, design.radial.normalised_agnesi
+    p, q, r_in = constants.p, constants.q, constants.r_in
+    if q < p:
+        raise DesignError(
+            f"radial.normalised_agnesi.q is {q:g}, but it must be at least p = {p:g}: distances "
+            "near zero take q, far ones p."
+        )
+    if p == q == 1.0:
+        raise DesignError(
+            "radial.normalised_agnesi.p and q are both 1, which makes the transform constant. "
+            "Give a larger q."
+        )
+    if r_in >= design.cutoff:
+        raise DesignError(
+            f"radial.normalised_agnesi.r_in is {r_in:g}, but it must be below cutoff = "
+            f"{design.cutoff:g}: it is the shortest distance, in Å, that the radial functions "
+            "tell apart."
+        )
+    if r_in > 0.0 and (radial.envelope != "two_sided" or radial.two_sided.inner < 2):
+        raise DesignError(
+            f"radial.normalised_agnesi.r_in is {r_in:g}, where forces would jump: the transform "
+            "has a kink there, which the envelope must take to zero. Set radial.envelope: "
+            "two_sided with radial.two_sided.inner of 2 or more, or r_in to 0."
+        )
+    if r_in > 0.0 and radial.family == "bessel":
+        raise DesignError(
+            f"radial.normalised_agnesi.r_in is {r_in:g}, up to which Bessel functions sin(k x) / x "
+            "would be evaluated at x = 0. Use radial.family: jacobi, or r_in: 0."
         )
 
 

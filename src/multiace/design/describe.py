@@ -108,7 +108,7 @@ def describe(
         functions=_functions(design, n_elements),
         nonlinear=nonlinear_field(design),
         atomic_limit=atomic_limit(design),
-        smoothness="C2" if design.radial.envelope == "polynomial" else "C1",
+        smoothness=f"C{continuous_derivatives(design)}",
         neighbours=neighbours,
         cost=cost(design, n_elements, neighbours),
     )
@@ -186,6 +186,21 @@ def body_orders(design: Design) -> tuple[int | None, ...]:
     return tuple(result)
 
 
+def continuous_derivatives(design: Design) -> int:
+    """Return how many derivatives of the energy are continuous at the cutoff.
+
+    The envelope decides; it may be more, as with Bessel functions, which vanish there.
+
+    Example:
+        >>> continuous_derivatives(Design()), continuous_derivatives(
+        ...     Design(radial={"envelope": "two_sided", "two_sided": {"outer": 4}})
+        ... )
+        (2, 3)
+    """
+    radial = design.radial
+    return {"polynomial": 2, "cosine": 1, "two_sided": radial.two_sided.outer - 1}[radial.envelope]
+
+
 def atomic_limit(design: Design) -> str:
     """Say what the energy of an isolated atom is: E0, the shift, a constant of the element.
 
@@ -255,18 +270,18 @@ _CONNECTION = {"none": "", "identity": " + h_i", "linear": " + S h_i", "per_elem
 
 def _equations(design: Design) -> tuple[tuple[str, str], ...]:
     radial = design.radial
-    envelope = f"u(r/{design.cutoff:g} Å)"
     embedding = "W_zi" if design.embedding == "learned" else "onehot(z_i)"
     argument = "r" if radial.transform == "none" else "T(r; z_j, z_i)"
+    two_sided = radial.envelope == "two_sided"
     basis = (
-        f"e_n({argument}) = {radial.number} {radial.family} functions, "
-        f"{radial.envelope} {envelope} on the {radial.envelope_on}"
+        f"e_n({argument}) = {radial.number} {_family(design)}, {radial.envelope} "
+        f"u({argument if two_sided else 'r'}/{design.cutoff:g} Å) on the {radial.envelope_on}"
     )
-    rows = [("all", basis), ("all", f"h_i^(0) = {embedding}")]
-    if radial.transform == "agnesi":
-        t = radial.agnesi
-        formula = f"1 / (1 + {t.a:g} x^{t.q:g} / (1 + x^({t.q:g} - {t.p:g})))"
-        rows.insert(0, ("all", f"T = {formula}, x = 2 r / (R_j + R_i)"))
+    rows = [*_transform(design), ("all", basis)]
+    if two_sided:
+        powers = radial.two_sided
+        rows.append(("all", f"u(s) = s^{powers.inner} (1 - s)^{powers.outer}"))
+    rows.append(("all", f"h_i^(0) = {embedding}"))
     layers = [_layer_equations(design, layer) for layer in range(design.layers)]
     start = 0
     for stop in range(1, design.layers + 1):
@@ -275,6 +290,34 @@ def _equations(design: Design) -> tuple[tuple[str, str], ...]:
             rows.extend((name, equation) for equation in layers[start])
             start = stop
     return (*rows, ("all", _energy_equation(design)))
+
+
+def _family(design: Design) -> str:
+    radial = design.radial
+    if radial.family != "jacobi":
+        return f"{radial.family} functions"
+    if radial.envelope != "two_sided":
+        return "Legendre polynomials"
+    powers = radial.two_sided
+    return f"Jacobi polynomials P^({2 * powers.outer}, {2 * powers.inner})"
+
+
+def _transform(design: Design) -> list[tuple[str, str]]:
+    """Return the equations of the transformed distance."""
+    radial = design.radial
+    if radial.transform == "none":
+        return []
+    if radial.transform == "agnesi":
+        t = radial.agnesi
+        formula = f"1 / (1 + {t.a:g} x^{t.q:g} / (1 + x^({t.q:g} - {t.p:g})))"
+        return [("all", f"T = {formula}, x = 2 r / (R_j + R_i)")]
+    t = radial.normalised_agnesi
+    ends = f"(y({t.r_in:g} Å) - y(r)) / (y({t.r_in:g} Å) - y({design.cutoff:g} Å))"
+    formula = f"1 / (1 + a x^{t.q:g} / (1 + x^({t.q:g} - {t.p:g})))"
+    return [
+        ("all", f"T = {design.cutoff:g} Å {ends}, not below 0"),
+        ("all", f"y = {formula}, x = r / (R_j + R_i)"),
+    ]
 
 
 def _layer_equations(design: Design, layer: int) -> list[str]:

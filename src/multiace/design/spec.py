@@ -60,25 +60,73 @@ class Agnesi(_Group):
     p: PositiveNumber = Field(default=4.5791, description="Power of 1/T at small ones, above q.")
 
 
+class NormalisedAgnesi(_Group):
+    """y(t) = 1 / (1 + a t^q / (1 + t^(q - p))), t = r / (R_j + R_i), R covalent radii.
+
+    x = 2 (y(r) - y(r_in)) / (y(r_c) - y(r_in)) - 1 rises from -1 at r_in to 1 at r_c, most steeply
+    at t = 1, by a = (4 p q - 2 (p + q)) / (p + p^2 + q + q^2). T = r_c (1 + x) / 2 takes the place
+    of r in the radial basis, and in the two-sided envelope.
+    """
+
+    p: Annotated[float, Field(ge=1.0, allow_inf_nan=False)] = Field(
+        default=2.0, description="Power of 1/y at large distances, 1 or more."
+    )
+    q: Annotated[float, Field(ge=1.0, allow_inf_nan=False)] = Field(
+        default=4.0, description="Power of 1/y at small ones, p or more."
+    )
+    r_in: Annotated[float, Field(ge=0.0, allow_inf_nan=False)] = Field(
+        default=0.0,
+        description=(
+            "Distance in Å up to which x is -1; above 0, radial functions have inner - 1 "
+            "continuous derivatives there, inner that of the two-sided envelope."
+        ),
+    )
+
+
+class TwoSided(_Group):
+    """u(x) = ((1 + x) / 2)^inner ((1 - x) / 2)^outer, x = 2 r / r_c - 1, or that of a transform."""
+
+    inner: Annotated[int, BeforeValidator(_no_truth), Field(ge=0)] = Field(
+        default=2, description="Power at x = -1, where atoms are on top of each other."
+    )
+    outer: Annotated[int, BeforeValidator(_no_truth), Field(ge=2)] = Field(
+        default=2, description="Power at the cutoff, where outer - 1 derivatives are continuous."
+    )
+
+
 class Radial(_Group):
     """Radial functions R_{p c}(r; z_j, z_i): basis x envelope, then a network."""
 
-    family: Literal["bessel", "chebyshev", "gaussian"] = Field(
-        default="bessel", description="Radial basis e_n(r), n = 1..number."
+    family: Literal["bessel", "chebyshev", "gaussian", "jacobi"] = Field(
+        default="bessel",
+        description=(
+            "Radial basis e_n(r), n = 1..number; jacobi: polynomials that are orthonormal together "
+            "with the two-sided envelope, Legendre polynomials with another."
+        ),
     )
     number: Positive = Field(default=8, description="Number of basis functions.")
     trainable: bool = Field(
         default=False, description="Train the Bessel frequencies or the Gaussian centres."
     )
-    transform: Literal["none", "agnesi"] = Field(
+    transform: Literal["none", "agnesi", "normalised_agnesi"] = Field(
         default="none",
-        description="Evaluate the basis at r, or at T(r; z_j, z_i), by which bonds look alike.",
+        description=(
+            "Evaluate the basis at r, or at T(r; z_j, z_i), by which bonds look alike; "
+            "normalised_agnesi: at a T that rises from 0 to the cutoff, as r does."
+        ),
     )
     agnesi: Agnesi = Field(default=Agnesi(), description="Constants of the Agnesi transform.")
-    envelope: Literal["polynomial", "cosine"] = Field(
-        default="polynomial",
-        description="Cutoff function; polynomial is C2 at the cutoff, cosine only C1.",
+    normalised_agnesi: NormalisedAgnesi = Field(
+        default=NormalisedAgnesi(), description="Constants of the normalised Agnesi transform."
     )
+    envelope: Literal["polynomial", "cosine", "two_sided"] = Field(
+        default="polynomial",
+        description=(
+            "Cutoff function; polynomial is C2 at the cutoff, cosine only C1, two_sided "
+            "C(outer - 1)."
+        ),
+    )
+    two_sided: TwoSided = Field(default=TwoSided(), description="Powers of that envelope.")
     envelope_power: Annotated[int, Field(ge=2)] = Field(
         default=6, description="Power p of the polynomial envelope."
     )

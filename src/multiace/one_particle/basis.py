@@ -9,7 +9,12 @@ from torch import Tensor, nn
 
 from multiace.geometry.pairs import Pairs
 from multiace.kernels.operations.edge_basis import EdgeBasis
-from multiace.one_particle.radial import AgnesiTransform, RadialBasis, RadialValues
+from multiace.one_particle.radial import (
+    AgnesiTransform,
+    NormalisedAgnesiTransform,
+    RadialBasis,
+    RadialValues,
+)
 from multiace.one_particle.radial_grid import GridEdges, RadialGrid
 
 
@@ -54,7 +59,7 @@ class EdgeFunctions(nn.Module):
         edge_basis: EdgeBasis,
         radial_basis: RadialBasis,
         cutoff: float,
-        transform: AgnesiTransform | None = None,
+        transform: AgnesiTransform | NormalisedAgnesiTransform | None = None,
     ) -> None:
         super().__init__()
         self.edge_basis, self.radial_basis, self.transform = edge_basis, radial_basis, transform

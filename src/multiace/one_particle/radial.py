@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from jaxtyping import Float, Int
@@ -14,7 +14,13 @@ from multiace.elements import covalent_radii
 from multiace.envelope import Envelope
 from multiace.initialisation import Initialisation
 from multiace.kernels.dispatch import Kernels
-from multiace.kernels.tables import AgnesiTable, RadialBasisTable, RadialNetworkTable
+from multiace.kernels.tables import (
+    AgnesiTable,
+    NormalisedAgnesiTable,
+    RadialBasisTable,
+    RadialNetworkTable,
+)
+from multiace.kernels.tables.radial import Family
 
 RadialValues = tuple[Float[Tensor, "edges number"], Float[Tensor, " edges"] | None]
 """Radial basis, and the envelope where the weights have it."""
@@ -25,11 +31,12 @@ class RadialBasis(nn.Module):
 
     Args:
         kernels: implementation.
-        family: bessel, chebyshev or gaussian.
+        family: bessel, chebyshev, gaussian or jacobi.
         number: number of functions.
         cutoff: r_c in Å.
         envelope: u.
         envelope_on: whether it multiplies the radial `basis` or the radial `weights`.
+        falling: whether the argument falls from 1 to 0 with the distance; of Jacobi polynomials.
         trainable: train the constants: frequencies of Bessel functions or centres of Gaussians.
         dtype: dtype of what is trained.
     """
@@ -37,22 +44,24 @@ class RadialBasis(nn.Module):
     def __init__(
         self,
         kernels: Kernels,
-        family: Literal["bessel", "chebyshev", "gaussian"],
+        family: Family,
         number: int,
         cutoff: float,
         envelope: Envelope,
         envelope_on: Literal["basis", "weights"],
         *,
+        falling: bool = False,
         trainable: bool,
         dtype: torch.dtype,
     ) -> None:
         super().__init__()
-        table = RadialBasisTable(family, number, cutoff, envelope, envelope_on)
+        table = RadialBasisTable(family, number, cutoff, envelope, envelope_on, falling)
         self.kernel = kernels.radial_basis(table)
         n = torch.arange(1, number + 1, dtype=torch.float64)
         constants = {
             "bessel": n * math.pi,
             "chebyshev": n,
+            "jacobi": n,
             "gaussian": (n - 1) * cutoff / max(number - 1, 1),
         }[family]
         if trainable:
@@ -90,6 +99,7 @@ class AgnesiTransform(nn.Module):
     Source: Witt et al., J. Chem. Phys. 159, 164101 (2023), radial transformations.
     """
 
+    operation: ClassVar[str] = "agnesi"
     radii: Tensor
 
     def __init__(self, elements: tuple[int, ...], *, a: float, q: float, p: float) -> None:
@@ -111,6 +121,64 @@ class AgnesiTransform(nn.Module):
         r_0 = 0.5 * (self.radii[species[senders]] + self.radii[species[receivers]])
         x = distances / r_0
         return 1.0 / (1.0 + a * x.pow(q) / (1.0 + x.pow(q - p)))
+
+
+class NormalisedAgnesiTransform(nn.Module):
+    """T(r) = r_c (y(r_in) - y(r)) / (y(r_in) - y(r_c)), between 0 and r_c.
+
+    y(r) = 1 / (1 + a t^q / (1 + t^(q - p))), t = r / r_0, falls as 1 - a t^q near zero and as
+    1 / a t^p far away; r_0 = R_j + R_i is the length of a bond. For q >= p >= 1, but not q = p = 1,
+    y is steepest at t = 1, so that radial functions tell distances around a bond apart best, with
+
+        a = (4 p q - 2 (p + q)) / (p + p^2 + q + q^2).
+
+    T rises from 0 at r_in to r_c at r_c for all pairs of elements; x = 2 T / r_c - 1 is the
+    coordinate in [-1, 1] of ACE. Below r_in, T = 0.
+
+    Args:
+        elements: atomic numbers of the model, sorted; up to 96 (covalent radii R are known).
+        cutoff: r_c in Å.
+        p: power far away.
+        q: power near zero.
+        r_in: Å.
+
+    Raises:
+        ElementError: an element without covalent radius.
+
+    Source: Witt et al., J. Chem. Phys. 159, 164101 (2023), radial transformations.
+    """
+
+    operation: ClassVar[str] = "normalised_agnesi"
+    radii: Tensor
+
+    def __init__(
+        self, elements: tuple[int, ...], cutoff: float, *, p: float, q: float, r_in: float
+    ) -> None:
+        super().__init__()
+        radii = covalent_radii(elements, "radial.transform")
+        self.table = NormalisedAgnesiTable(p, q, r_in, cutoff, tuple(radii))
+        of_elements = torch.tensor(radii, dtype=torch.float64)
+        self.register_buffer("radii", of_elements, persistent=False)
+
+    def forward(
+        self,
+        distances: Float[Tensor, " edges"],
+        senders: Int[Tensor, " edges"],
+        receivers: Int[Tensor, " edges"],
+        species: Int[Tensor, " nodes"],
+    ) -> Float[Tensor, " edges"]:
+        """Return T of every edge, Å."""
+        r_in, cutoff = self.table.r_in, self.table.cutoff
+        r_0 = self.radii[species[senders]] + self.radii[species[receivers]]
+        f, f_in, f_c = (self._ratio(r / r_0) for r in (distances, r_in, cutoff))
+        # y = 1 / (1 + f): differences of y, without its cancellation near zero
+        t = cutoff * (1.0 + f_c) / (f_c - f_in) * (f - f_in) / (1.0 + f)
+        return t.clamp(0.0, cutoff)
+
+    def _ratio(self, t: Float[Tensor, " edges"]) -> Float[Tensor, " edges"]:
+        """Return 1 / y - 1 = a t^p / (1 + t^(p - q))."""
+        a, p, q = self.table.a, self.table.p, self.table.q
+        return a * t.pow(p) / (1.0 + t.pow(p - q))
 
 
 class RadialNetwork(nn.Module):

@@ -84,7 +84,8 @@ class EdgeOperations:
             radii = functions.transform.table.radii
             table = replace(functions.transform.table, radii=tuple(radii[n] for n in self.present))
             argument = self.draft.array("pairs", 1)
-            self.draft.add("agnesi", 0, [self.distances], [argument], table)
+            operation = functions.transform.operation
+            self.draft.add(operation, 0, [self.distances], [argument], table)
         module = functions.radial_basis
         table = module.kernel.table
         basis = self.draft.array("pairs", table.number)

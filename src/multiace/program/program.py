@@ -41,6 +41,7 @@ OPERATIONS = (
     "norm",
     "select",
     "repulsion",
+    "normalised_agnesi",
 )
 """Names of operations; codes count from 1. See docs/programs.md."""
 

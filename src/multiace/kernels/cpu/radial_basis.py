@@ -21,6 +21,7 @@ class Arguments(ctypes.Structure):
     _fields_ = (
         *((name, ctypes.c_int64) for name in "n_rows number n_threads".split()),
         *((name, ctypes.c_int64) for name in "family envelope_power envelope_on_basis".split()),
+        *((name, ctypes.c_int64) for name in "outer inner falling".split()),
         ("cutoff", ctypes.c_double),
         *((name, ctypes.c_void_p) for name in _INPUTS),
         *((f"{name}_dot", ctypes.c_void_p) for name in _INPUTS),
@@ -33,11 +34,15 @@ class Arguments(ctypes.Structure):
 
 def fixed(table: RadialBasisTable) -> dict[str, Any]:
     """Return the arguments that a table says."""
+    outer, inner = table.outer_and_inner
     return {
         "number": table.number,
         "family": FAMILIES.index(table.family),
         "envelope_power": table.envelope_power,
         "envelope_on_basis": table.envelope_on == "basis",
+        "outer": outer,
+        "inner": inner,
+        "falling": table.falling,
         "cutoff": table.cutoff,
     }
 

@@ -9,11 +9,9 @@ from multiace.activation import Activation
 from multiace.envelope import Envelope
 from multiace.kernels.tables.encoding import Table, Words, bits, flat, words_of_activation
 
-FAMILIES: tuple[Literal["bessel", "chebyshev", "gaussian"], ...] = (
-    "bessel",
-    "chebyshev",
-    "gaussian",
-)
+Family = Literal["bessel", "chebyshev", "gaussian", "jacobi"]
+
+FAMILIES: tuple[Family, ...] = ("bessel", "chebyshev", "gaussian", "jacobi")
 """Families of radial functions; words hold their position."""
 
 
@@ -61,39 +59,94 @@ class AgnesiTable(Table):
 
 
 @dataclass(frozen=True)
+class NormalisedAgnesiTable(Table):
+    """The transform of distances of `multiace.one_particle.radial.NormalisedAgnesiTransform`.
+
+    Args:
+        p: power far away.
+        q: power near zero.
+        r_in: distance in Å up to which the transform is 0.
+        cutoff: r_c in Å.
+        radii: covalent radius of each element, Å.
+    """
+
+    p: float
+    q: float
+    r_in: float
+    cutoff: float
+    radii: tuple[float, ...]
+
+    @property
+    def a(self) -> float:
+        """Strength for which the transform is steepest at the bond length."""
+        p, q = self.p, self.q
+        return (4.0 * p * q - 2.0 * (p + q)) / (p + p * p + q + q * q)
+
+    def _words(self) -> list[int]:
+        return [len(self.radii), *bits(self.p, self.q, self.r_in, self.cutoff, *self.radii)]
+
+    @classmethod
+    def _read(cls, words: Words) -> NormalisedAgnesiTable:
+        n_elements, (p, q, r_in, cutoff) = words.integer(), words.numbers(4)
+        return cls(p, q, r_in, cutoff, tuple(words.numbers(n_elements)))
+
+
+@dataclass(frozen=True)
 class RadialBasisTable(Table):
     """Radial functions and their envelope.
 
+    The last three words, powers of the two-sided envelope and `falling`, are there only for Jacobi
+    polynomials and the two-sided envelope.
+
     Args:
-        family: bessel, chebyshev or gaussian.
+        family: bessel, chebyshev, gaussian or jacobi.
         number: number of functions.
         cutoff: r_c in Å.
         envelope: u.
         envelope_on: whether u multiplies the `basis`, or the radial `weights` later.
+        falling: whether the argument of Jacobi polynomials falls from 1 to 0 with the distance,
+            as the Agnesi transform does, instead of rising from 0 to the cutoff.
     """
 
-    family: Literal["bessel", "chebyshev", "gaussian"]
+    family: Family
     number: int
     cutoff: float
     envelope: Envelope
     envelope_on: Literal["basis", "weights"]
+    falling: bool = False
 
     @property
     def envelope_power(self) -> int:
-        """Power of a polynomial envelope; 0: the cosine."""
-        return self.envelope.power if self.envelope.kind == "polynomial" else 0
+        """Power of a polynomial envelope; 0: the cosine, -1: the two-sided envelope."""
+        powers = {"polynomial": self.envelope.power, "cosine": 0, "two_sided": -1}
+        return powers[self.envelope.kind]
+
+    @property
+    def outer_and_inner(self) -> tuple[int, int]:
+        """Powers of a two-sided envelope; 0 and 0 with another."""
+        two_sided = self.envelope.kind == "two_sided"
+        return (self.envelope.power, self.envelope.inner) if two_sided else (0, 0)
 
     def _words(self) -> list[int]:
         on_basis = int(self.envelope_on == "basis")
         family = FAMILIES.index(self.family)
-        return [family, self.number, *bits(self.cutoff), self.envelope_power, on_basis]
+        words = [family, self.number, *bits(self.cutoff), self.envelope_power, on_basis]
+        if self.family == "jacobi" or self.envelope.kind == "two_sided":
+            words += [*self.outer_and_inner, int(self.falling)]
+        return words
 
     @classmethod
     def _read(cls, words: Words) -> RadialBasisTable:
-        family, number = words.integers(2)
+        family, number = FAMILIES[words.integer()], words.integer()
         cutoff, power, on_basis = words.number(), *words.integers(2)
-        envelope = Envelope("polynomial", power) if power else Envelope("cosine")
-        return cls(FAMILIES[family], number, cutoff, envelope, "basis" if on_basis else "weights")
+        more = family == "jacobi" or power < 0
+        outer, inner, falling = words.integers(3) if more else (0, 0, 0)
+        if power < 0:
+            envelope = Envelope("two_sided", outer, inner)
+        else:
+            envelope = Envelope("polynomial", power) if power else Envelope("cosine")
+        where = "basis" if on_basis else "weights"
+        return cls(family, number, cutoff, envelope, where, bool(falling))
 
 
 @dataclass(frozen=True)
