@@ -46,6 +46,9 @@ AREAS: dict[str, Area] = {
     "training": Area(
         "Training", "Train from Python.", ("multiace.training", "multiace.training.loss")
     ),
+    "fitting": Area(
+        "Fitting", "Fit designs that are linear in their weights.", ("multiace.fitting",)
+    ),
     "checkpoint": Area(
         "Model files", "Read and write models without pickle.", ("multiace.checkpoint",)
     ),

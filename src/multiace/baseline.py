@@ -102,7 +102,7 @@ class Baseline(nn.Module):
             species: element of each atom.
             repulsion: V_i, if the model has ZBL.
         """
-        scale = self._of(self.scale, species)
+        scale = self.scale_of(species)
         columns = [self.atomic_energies[species]]
         if self.shifted:
             columns.append(self._of(self.shift, species))
@@ -111,6 +111,10 @@ class Baseline(nn.Module):
             columns.append(v * scale if self.repulsion_inside else v)
         columns.extend(readout.double() * scale for readout in readouts)
         return torch.stack(columns, dim=1)
+
+    def scale_of(self, species: Int[Tensor, " owned"]) -> Float64[Tensor, " owned"]:
+        """Return the scale of each atom in eV."""
+        return self._of(self.scale, species)
 
     def _of(self, values: Tensor, species: Tensor) -> Tensor:
         values = values.double()

@@ -76,7 +76,7 @@ def test_exact_plans_of_random_designs_give_what_the_potentials_give():
 def test_plans_of_many_random_designs_give_what_the_potentials_give():
     def law(model: Potential) -> None:
         graph = graph_of(model, STRUCTURES)
-        for exact, tolerance in ((True, 1e-11), (False, SPLINED)):
+        for exact, tolerance in ((True, 1e-12), (False, SPLINED)):
             found = Plan(model, exact=exact).evaluate(graph, forces=True, stress=True)
             assert_close(found, evaluate(model, graph), tolerance)
 

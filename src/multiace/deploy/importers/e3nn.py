@@ -241,6 +241,7 @@ def convert_atomic_basis(
         result[f"before_edges.weights.{irrep}"] = up[Irrep.parse(irrep)]
 
     width = {irrep: channels for channels, irrep in irreps_in.entries}
+    assert ours.convolution is not None
     table = cast(ConvolutionTable, ours.convolution.table)
     hidden, last = _radial(theirs, f"{prefix}conv_tp_weights.", ours.radial_network.last_factor)
     for n, layer in enumerate(hidden):

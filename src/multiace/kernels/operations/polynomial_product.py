@@ -29,7 +29,7 @@ class PolynomialProduct(OperationModule):
             return
         below: tuple[tuple[int, ...], ...] = ((),)
         for order, monomials in enumerate(table.monomials, 1):
-            position = {factors: q for q, factors in enumerate(below)}
+            position: dict[tuple[int, ...], int] = {f: q for q, f in enumerate(below)}
             of_head = [position[factors[:-1]] for factors in monomials]
             head = torch.tensor(of_head, dtype=torch.int64)
             last = torch.tensor([factors[-1] for factors in monomials], dtype=torch.int64)
