@@ -86,7 +86,7 @@ def designs(draw: st.DrawFn) -> dict[str, Any]:
         "channels": channels,
         "embedding": embedding,
         "embedding_channels": embedding_channels,
-        "cutoff": draw(st.floats(2.8, 4.5)),
+        "cutoff": draw(st.floats(2.8, 4.4)),  # third neighbours in silicon are at 4.5
         "l_max": l_max,
         "features_l_max": draw(per_layer(st.integers(0, min(3, largest + 1)), layers)),
         "parity": parity,
